@@ -1,0 +1,130 @@
+"""What all estimators share: the geometry parameters, and fitting density and graph."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import psutil
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._caching import cached_if_hashable
+from ._compat import HasMethods, Interval, StrOptions
+from .density._parzen import ManifoldParzenWindows
+from .density._protocol import HoldsDensity, as_density, fit_density, log_density
+from .geometry._graph import GeodesicGraph
+
+
+class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
+    """Base of all estimators on geodesics of a density.
+
+    A subclass names the geometry parameters in its own constructor, and calls
+    `_fit_geometry`, which sets `density_`, `log_p0_`, `p0_` and `graph_`.
+    """
+
+    _parameter_constraints: dict = {
+        "density": "no_validation",
+        "lam": [Interval(Real, 0, np.inf, closed="both")],
+        "p0": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "exponent": [Interval(Real, 0, None, closed="neither")],
+        "epsilon": [Interval(Real, 0, None, closed="neither"), None],
+        "n_graph_neighbors": [Interval(Integral, 1, None, closed="left"), None],
+        "disconnected": [StrOptions({"connect", "error", "inf"})],
+        "quad_tol": [Interval(Real, 0, 1, closed="neither")],
+        "memory": [str, HasMethods(["cache"]), None],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def _fit_geometry(self, X, y=None, neighbors_graph=None):
+        """Fit the density where needed, join the samples and measure the edges."""
+        X = validate_data(self, X, dtype=[np.float64, np.float32]).astype(np.float64)
+        given = ManifoldParzenWindows() if self.density is None else self.density
+        density = as_density(given)
+        fit = cached_if_hashable(self.memory, fit_density, density)
+        self.density_ = fit(density, X, y)
+        self.graph_ = GeodesicGraph.from_points(
+            X,
+            LogDensity(self.density_, self.n_jobs, self.verbose),
+            lam=self.lam,
+            p0=self.p0,
+            exponent=self.exponent,
+            epsilon=self.epsilon,
+            n_neighbors=self.n_graph_neighbors,
+            disconnected=self.disconnected,
+            neighbors_graph=neighbors_graph,
+            quad_tol=self.quad_tol,
+            memory=self.memory,
+            random_state=self.random_state,
+            n_jobs=self.n_jobs,
+            verbose=bool(self.verbose),
+        )
+        self.log_p0_ = self.graph_.metric.log_p0
+        with np.errstate(over="ignore"):
+            self.p0_ = float(np.exp(self.log_p0_))
+
+    def _validate_queries(self, X):
+        """New points as float64, and the floating type in which to answer."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return X.astype(np.float64), X.dtype
+
+
+class LogDensity:
+    """``points -> log p`` of a fitted density, for the geometry.
+
+    Two of these are the same to joblib.Memory where their densities are: the number
+    of jobs and the progress bar are no part of their state.
+
+    Parameters
+    ----------
+    density : estimator
+        Fitted.
+    n_jobs : None or int
+        Threads, where the density allows them.
+    verbose : bool or int
+        Whether to show progress.
+    """
+
+    def __init__(self, density, n_jobs=None, verbose=False):
+        self.density = density
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __call__(self, points):
+        return log_density(
+            self.density, points, n_jobs=self.n_jobs, verbose=bool(self.verbose)
+        )
+
+    def __getstate__(self):
+        return {"density": self.density}
+
+    def __setstate__(self, state):
+        self.__init__(**state)
+
+
+def check_array_fits(n_rows, n_columns, dtype):
+    """Refuse an array that the memory at hand cannot hold, before it is allocated.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+        Shape of the array.
+    dtype : dtype
+        Of its elements.
+
+    Raises
+    ------
+    ValueError
+        With the bytes needed, the bytes there are, and what to do instead.
+    """
+    needed = n_rows * n_columns * np.dtype(dtype).itemsize
+    available = psutil.virtual_memory().available
+    if needed > available:
+        raise ValueError(
+            f"A distance matrix of shape ({n_rows}, {n_columns}) takes "
+            f"{needed / 2**30:.1f} GiB, and {available / 2**30:.1f} GiB are available. "
+            "Pass n_landmarks for distances to a few samples, ask distance_matrix for "
+            "some rows at a time with sources=, or for matched rows with distance; "
+            "float32 input halves it."
+        )

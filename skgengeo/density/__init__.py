@@ -1,0 +1,7 @@
+"""Densities: X -> log p(X). Knows nothing of graphs."""
+
+from ._parzen import ManifoldParzenWindows
+from ._protocol import as_density, log_density
+from ._tempered import TemperedDensity
+
+__all__ = ["ManifoldParzenWindows", "TemperedDensity", "as_density", "log_density"]

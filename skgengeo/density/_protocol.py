@@ -1,0 +1,395 @@
+"""What counts as a density, and X -> log p(X) with every check on the way.
+
+A density is an object with ``score_samples(X) -> log p``. Foreign models become one
+through `as_density`; nothing else in the package asks what kind of model it has.
+"""
+
+import sys
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone, is_outlier_detector
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.neural_network import BernoulliRBM
+from sklearn.pipeline import Pipeline
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from .._batching import row_batches
+
+# Densities that are called in threads get batches of this many rows.
+THREAD_BATCH = 8192
+# Another density may hold a number for each of some thousands of kernels.
+FOREIGN_ROW_BYTES = 8 * 5000
+ACCEPTED = (
+    "an object with score_samples(X), such as sklearn.neighbors.KernelDensity or "
+    "sklearn.mixture.GaussianMixture; with log_prob(X), such as a normalizing flow; "
+    "with logpdf(X), such as scipy.stats.gaussian_kde; or a callable X -> log p(X)"
+)
+
+
+class _ForeignDensity(BaseEstimator):
+    """A fitted model that is no estimator, as a density that cloning keeps."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def __sklearn_clone__(self):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def fit(self, X, y=None):
+        """Do nothing: the model is fitted."""
+        del X, y
+        return self
+
+
+class _ScoreSamplesDensity(_ForeignDensity):
+    """``model.score_samples(X)``."""
+
+    def score_samples(self, X):
+        return self.model.score_samples(X)
+
+
+class _CallableDensity(_ForeignDensity):
+    """``model(X)``."""
+
+    def score_samples(self, X):
+        return self.model(X)
+
+
+class _LogPdfDensity(_ForeignDensity):
+    """``model.logpdf(X)``; `scipy.stats.gaussian_kde` wants features first."""
+
+    def score_samples(self, X):
+        from scipy.stats import gaussian_kde
+
+        if isinstance(self.model, gaussian_kde):
+            return self.model.logpdf(X.T)
+        return _of_one_feature(self.model.logpdf(X), X)
+
+
+class _LogProbDensity(_ForeignDensity):
+    """``model.log_prob(X)``, in tensors where the model is made of them."""
+
+    def score_samples(self, X):
+        torch = sys.modules.get("torch")
+        like = None if torch is None else _a_tensor(torch, self.model)
+        if like is None:
+            return _of_one_feature(np.asarray(self._distribution().log_prob(X)), X)
+        with torch.no_grad():
+            points = torch.as_tensor(X, dtype=like.dtype, device=like.device)
+            values = self._distribution().log_prob(points)
+        return _of_one_feature(values.detach().cpu().double().numpy(), X)
+
+    def _distribution(self):
+        # Zuko's flows give their distribution when called.
+        return self.model if hasattr(self.model, "log_prob") else self.model()
+
+
+def _of_one_feature(values, X):
+    """Univariate models answer element by element."""
+    if X.shape[1] == 1 and np.shape(values) == X.shape:
+        return np.reshape(values, len(X))
+    return values
+
+
+def _a_tensor(torch, model):
+    """A floating tensor of a torch model, for its dtype and device; or None."""
+    if isinstance(model, torch.nn.Module):
+        found = [*model.parameters(), *model.buffers()]
+    else:
+        found = [v for v in vars(model).values() if isinstance(v, torch.Tensor)]
+        inner = [v for v in vars(model).values() if hasattr(v, "log_prob")]
+        found += [t for t in (_a_tensor(torch, v) for v in inner) if t is not None]
+    floating = [t for t in found if t.is_floating_point()]
+    return floating[0] if floating else None
+
+
+def as_density(density):
+    """Turn any model of a density into an estimator with ``score_samples``.
+
+    Parameters
+    ----------
+    density : object
+        An object with ``score_samples(X)`` (fitted or not), with ``log_prob(X)``
+        (torch.distributions, zuko, nflows, numpyro), with ``logpdf(X)`` (frozen
+        distributions of scipy.stats, and its gaussian_kde, whose layout is adapted),
+        or a callable that maps X of shape (n_samples, n_features) to log p of shape
+        (n_samples,).
+
+    Returns
+    -------
+    estimator
+        With ``score_samples``. A fitted one stays as it is under
+        :func:`sklearn.base.clone`, and so in Pipeline, GridSearchCV and
+        cross_val_score; use it for fitted candidates of a search,
+        ``param_grid={"density": [as_density(a), as_density(b)]}``, which would lose
+        their fit otherwise. An unfitted one is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        Where ``score_samples`` is no log density: outlier detectors and BernoulliRBM.
+    TypeError
+        Where the object is none of the above, or a class instead of an instance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.stats import gaussian_kde
+    >>> from skgengeo.density import as_density
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> density = as_density(gaussian_kde(X.T))
+    >>> density.score_samples(X[:3]).shape
+    (3,)
+    """
+    if isinstance(density, type):
+        raise TypeError(
+            f"density={density.__name__} is a class. Pass an instance, "
+            f"{density.__name__}(...)."
+        )
+    _refuse_what_is_no_density(density)
+    if isinstance(density, FrozenEstimator | _ForeignDensity):
+        return density
+    if hasattr(density, "score_samples"):
+        if not isinstance(density, BaseEstimator):
+            return _ScoreSamplesDensity(density)
+        return FrozenEstimator(density) if is_fitted(density) else density
+    torch = sys.modules.get("torch")
+    if hasattr(density, "log_prob") or (
+        torch is not None and isinstance(density, torch.nn.Module)
+    ):
+        return _LogProbDensity(density)
+    if hasattr(density, "logpdf"):
+        return _LogPdfDensity(density)
+    if callable(density):
+        return _CallableDensity(density)
+    raise TypeError(
+        f"density={density!r} of type {type(density).__name__} is no density. Pass "
+        f"{ACCEPTED}."
+    )
+
+
+def _refuse_what_is_no_density(density):
+    """Raise where score_samples exists and is something else than log p."""
+    last = density
+    while isinstance(last, Pipeline | FrozenEstimator):
+        last = last.steps[-1][1] if isinstance(last, Pipeline) else last.estimator
+    is_detector = isinstance(last, BaseEstimator) and is_outlier_detector(last)
+    if is_detector or isinstance(last, BernoulliRBM):
+        what = "an anomaly score" if is_detector else "a pseudo-likelihood"
+        raise ValueError(
+            f"density={type(last).__name__}: its score_samples is {what}, not a log "
+            f"density. Pass {ACCEPTED}."
+        )
+
+
+def is_fitted(density):
+    """Whether an estimator can score already.
+
+    Parameters
+    ----------
+    density : estimator
+        Anything with ``score_samples``.
+
+    Returns
+    -------
+    bool
+        What :func:`sklearn.utils.validation.check_is_fitted` says.
+    """
+    try:
+        check_is_fitted(density)
+    except NotFittedError:
+        return False
+    return True
+
+
+def keep_fitted(density):
+    """The density as `clone` should hand it on: frozen where it is fitted.
+
+    Parameters
+    ----------
+    density : object or None
+        As a user gave it.
+
+    Returns
+    -------
+    object or None
+        What is not fitted, and what is no density, is returned as it is: cloning and
+        fitting treat them as they do any parameter.
+    """
+    if density is None or isinstance(density, type):
+        return density
+    try:
+        return as_density(density)
+    except (TypeError, ValueError):
+        return density
+
+
+def fit_density(density, X, y=None):
+    """Fit an unfitted density; a fitted one is used as it is.
+
+    Parameters
+    ----------
+    density : estimator
+        As `as_density` returns it.
+    X : ndarray of shape (n_samples, n_features)
+        Training samples.
+    y : array-like, optional
+        Handed to the density's own ``fit``.
+
+    Returns
+    -------
+    estimator
+        Fitted; never the object that was passed, where that had to be fitted.
+    """
+    if is_fitted(density):
+        return density
+    return clone(density).fit(X, y)
+
+
+def log_density(density, X, *, n_jobs=None, verbose=False):
+    """Log density at each row of X, checked.
+
+    Parameters
+    ----------
+    density : estimator
+        Fitted, with ``score_samples``.
+    X : ndarray of shape (n_samples, n_features)
+        The points, in batches that fit scikit-learn's ``working_memory``.
+    n_jobs : None or int
+        Threads for densities of this package; any other is called from one thread.
+    verbose : bool, default=False
+        Show a progress bar.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        log p in float64. ``-inf`` is legal: the point is outside the support.
+
+    Raises
+    ------
+    ValueError
+        Where the density raises, or returns NaN, +inf, a wrong shape or no numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.neighbors import KernelDensity
+    >>> from skgengeo.density import log_density
+    >>> X = np.zeros((4, 2))
+    >>> log_density(KernelDensity().fit(X), X).round(3)
+    array([-1.838, -1.838, -1.838, -1.838])
+    """
+    threads = getattr(_unwrapped(density), "_thread_safe", False)
+    size = THREAD_BATCH if threads else None
+    batches = row_batches(len(X), size=size, row_bytes=FOREIGN_ROW_BYTES)
+    values = Parallel(n_jobs=n_jobs if threads else 1, require="sharedmem")(
+        delayed(_checked_scores)(density, X[rows], rows.start)
+        for rows in tqdm(batches, desc="log density", disable=not verbose)
+    )
+    return np.concatenate([*values, np.empty(0)])
+
+
+def _unwrapped(density):
+    """The model inside a FrozenEstimator, where a compiled path depends on it."""
+    while isinstance(density, FrozenEstimator):
+        density = density.estimator
+    return density
+
+
+def _checked_scores(density, X, first_row):
+    name = _name(density)
+    try:
+        values = density.score_samples(X)
+    except (NotFittedError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"The density {name} raised {type(error).__name__} on an array of shape "
+            f"{X.shape}: {error}. It has to score any finite points of "
+            f"{X.shape[1]} features."
+        ) from error
+    values = np.asarray(values)
+    if values.shape != (len(X),):
+        raise ValueError(
+            f"The density {name} returned an array of shape {values.shape} for X of "
+            f"shape {X.shape}; log densities have shape {(len(X),)}, one for each row. "
+            "Reduce over the features, or ravel the result."
+        )
+    if values.dtype.kind not in "fiu":
+        raise ValueError(
+            f"The density {name} returned {values.dtype}; log densities are real "
+            "numbers. Return a float array."
+        )
+    values = values.astype(np.float64)
+    bad = np.isnan(values) | np.isposinf(values)
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(
+            f"The density {name} returned {values[row]} at row {first_row + row} "
+            f"({bad.sum()} of {len(bad)} rows are NaN or +inf), at the point "
+            f"{np.array2string(X[row], threshold=6)}. A log density is finite, or "
+            "-inf outside the support: widen its kernel, or add to its covariances."
+        )
+    return values
+
+
+def _name(density):
+    inner = _unwrapped(density)
+    return type(getattr(inner, "model", inner)).__name__
+
+
+class HoldsDensity:
+    """Mixin for estimators with a parameter ``density`` that may be fitted already.
+
+    Cloning keeps a fitted density fitted, and its parameters cannot be set, which
+    would change nothing.
+    """
+
+    def __sklearn_clone__(self):
+        shell = _shallow_copy(self)
+        shell.density = keep_fitted(self.density)
+        return BaseEstimator.__sklearn_clone__(shell)
+
+    def set_params(self, **params):
+        """Set parameters, as in scikit-learn.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of this estimator, and ``density__<name>`` of an unfitted
+            density.
+
+        Returns
+        -------
+        self : estimator
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter of a fitted density is set.
+        """
+        nested = [key for key in params if key.startswith("density__")]
+        density = params.get("density", self.density)
+        if nested and density is not None:
+            frozen = keep_fitted(density)
+            if isinstance(frozen, FrozenEstimator | _ForeignDensity):
+                raise ValueError(
+                    f"{nested[0]}={params[nested[0]]!r}: the density "
+                    f"{_name(frozen)} is fitted, and setting its parameters would "
+                    "change nothing. Pass it unfitted, and it will be fitted with "
+                    "them, or set_params(density=...) to another fitted density."
+                )
+        return super().set_params(**params)
+
+
+def _shallow_copy(estimator):
+    shell = object.__new__(type(estimator))
+    shell.__dict__.update(estimator.__dict__)
+    return shell
