@@ -108,14 +108,15 @@ class GenerativeGeodesicDistance(
 
     Examples
     --------
-    >>> from sklearn.datasets import make_moons
-    >>> from sklearn.neighbors import KernelDensity
+    >>> from sklearn.datasets import make_swiss_roll
+    >>> from sklearn.mixture import GaussianMixture
     >>> from skgengeo import GenerativeGeodesicDistance
-    >>> X, _ = make_moons(200, noise=0.05, random_state=0)
-    >>> geodesic = GenerativeGeodesicDistance(KernelDensity(bandwidth=0.1))
+    >>> X, _ = make_swiss_roll(200, noise=0.2, random_state=0)
+    >>> density = GaussianMixture(10, random_state=0)
+    >>> geodesic = GenerativeGeodesicDistance(density)
     >>> geodesic.fit_transform(X).shape
     (200, 200)
-    >>> geodesic.transform(X[:5] + 0.01).shape
+    >>> geodesic.transform(X[:5] + 0.1).shape
     (5, 200)
     >>> indices, length = geodesic.path(0, 1)
     """
