@@ -10,7 +10,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._caching import cached_if_hashable
 from ._compat import HasMethods, Interval, StrOptions
 from .density._parzen import ManifoldParzenWindows
-from .density._protocol import HoldsDensity, as_density, fit_density, log_density
+from .density._protocol import (
+    HoldsDensity,
+    as_density,
+    fit_density,
+    is_fitted,
+    log_density,
+)
 from .geometry._graph import GeodesicGraph
 
 
@@ -40,9 +46,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         """Fit the density where needed, join the samples and measure the edges."""
         X = validate_data(self, X, dtype=[np.float64, np.float32]).astype(np.float64)
         given = ManifoldParzenWindows() if self.density is None else self.density
-        density = as_density(given)
-        fit = cached_if_hashable(self.memory, fit_density, density)
-        self.density_ = fit(density, X, y)
+        self.density_ = self._fit_density(as_density(given), X, y)
         self.graph_ = GeodesicGraph.from_points(
             X,
             LogDensity(self.density_, self.n_jobs, self.verbose),
@@ -62,6 +66,12 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         self.log_p0_ = self.graph_.metric.log_p0
         with np.errstate(over="ignore"):
             self.p0_ = float(np.exp(self.log_p0_))
+
+    def _fit_density(self, density, X, y):
+        if is_fitted(density):
+            return density
+        # The cached fit of an unseeded mixture is found again, as in a Pipeline.
+        return cached_if_hashable(self.memory, fit_density, density)(density, X, y)
 
     def _validate_queries(self, X):
         """New points as float64, and the floating type in which to answer."""
