@@ -114,7 +114,11 @@ class NeighborSearch:
                 random_state=self.random_state,
                 n_jobs=effective_n_jobs(self.n_jobs),
             )
-            return index.neighbor_graph[0].astype(np.int64)
+            found = index.neighbor_graph[0].astype(np.int64)
+        missed = np.flatnonzero((found < 0).any(axis=1))
+        if len(missed):
+            found[missed] = self.nearest(self.X[missed], k + 1)
+        return found
 
     def within(self, Q, radius):
         """Pairs (q, x) with |Q[q] - X[x]| <= radius."""

@@ -6,123 +6,39 @@ costs    = edge length times the mean of c over the profile
 graph    = CSR of costs
 """
 
-import copy
-import warnings
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
 import numpy as np
 from scipy.sparse import coo_array
 
 from .._caching import cached_if_hashable
 from ._cost import check_log_cost, log_cost
-from ._edges import (
-    Edges,
-    NeighborSearch,
-    component_labels,
-    connecting_epsilon,
-    default_n_neighbors,
-    edges_of_graph,
-    joining_edges,
-    neighborhood_edges,
-    segment_lengths,
-    undirected_edges,
+from ._edges import NeighborSearch, connecting_epsilon, segment_lengths
+from ._neighborhood import (
+    REFERENCE_LAMS,
+    NeighborhoodRule,
+    are_neighbors,
+    median_log_density,
+    neighbors_of,
+    profiled_neighborhood,
+    reference_metrics,
 )
-from ._quadrature import (
-    EdgeProfile,
-    Metric,
-    Segments,
-    edge_costs,
-    profile_edges,
-    refine_profile,
-)
-from ._shortest_paths import (
-    Seeds,
-    distances_between,
-    distances_from,
-    shortest_path,
-)
+from ._quadrature import Metric, Segments, edge_costs, profile_edges, refine_profile
+from ._shortest_paths import Seeds, distances_between, distances_from, shortest_path
 
-# The edges are refined for these λ, relative to the median training density, and an
-# exponent of 1. Larger λ and smaller exponents have smoother costs.
-REFERENCE_LAMS = (1.0, 0.1, 0.01)
 # Beyond this share of its ceiling a cost is called saturated.
 SATURATION = 0.99
 
 
-@dataclass(frozen=True)
-class NeighborhoodRule:
-    """Which points are joined by an edge.
-
-    Parameters
-    ----------
-    epsilon : float or None
-        Longest edge, in the units of X.
-    n_neighbors : int or None
-        Number of nearest neighbours; with `epsilon` too, both hold. Where both are
-        None it is ``ceil(log2(n_samples))``.
-    disconnected : {"connect", "error", "inf"}
-        What to do about more than one connected component.
-    """
-
-    epsilon: float | None = None
-    n_neighbors: int | None = None
-    disconnected: str = "connect"
-
-    def resolved(self, n_samples):
-        """The rule with its number of neighbours filled in and checked."""
-        k = self.n_neighbors
-        if k is None and self.epsilon is None:
-            k = default_n_neighbors(n_samples)
-        elif k is not None and k >= n_samples:
-            raise ValueError(
-                f"n_graph_neighbors={k} with n_samples={n_samples}: a point has at "
-                f"most {n_samples - 1} neighbours. Pass a smaller n_graph_neighbors, "
-                "or None to have it chosen."
-            )
-        return NeighborhoodRule(self.epsilon, k, self.disconnected)
-
-    def __str__(self):
-        parts = {"epsilon": self.epsilon, "n_graph_neighbors": self.n_neighbors}
-        return ", ".join(f"{k}={v:.6g}" for k, v in parts.items() if v is not None)
-
-
-class Neighborhood(NamedTuple):
-    """The λ-independent part of a geodesic graph: all that costs density evaluations.
-
-    Attributes
-    ----------
-    edges : Edges
-        Of the graph, those that join components included.
-    bridges : ndarray of shape (n_bridges, 2)
-        The edges that were added to join components.
-    n_components : int
-        Connected components before they were joined.
-    log_density : ndarray of shape (n_samples,)
-        log p at the points.
-    profile : EdgeProfile
-        log p along the edges.
-    """
-
-    edges: Edges
-    bridges: np.ndarray
-    n_components: int
-    log_density: np.ndarray
-    profile: EdgeProfile
-
-
-@dataclass
 class GeodesicGraph:
     """Neighbourhood graph whose edges have the length of the geodesic metric.
 
-    Made by `from_points`. The cost per unit length is
-    ``c = ((p0 + lam p0) / (p + lam p0)) ** exponent``, and the weight of an edge the
-    integral of c along its straight segment.
+    Made by `from_points`; the constructor puts its parts together. The cost per unit
+    length is ``c = ((p0 + lam p0) / (p + lam p0)) ** exponent``, and the weight of an
+    edge the integral of c along its straight segment.
 
-    Attributes
+    Parameters
     ----------
-    X : ndarray of shape (n_vertices, n_features)
-        The vertices.
+    search : NeighborSearch
+        Over the vertices.
     log_density : callable
         Points of shape (n, n_features) -> log p of shape (n,).
     rule : NeighborhoodRule
@@ -131,6 +47,17 @@ class GeodesicGraph:
         Edges and the log density along them, shared by graphs of other metrics.
     metric : Metric
         λ, log p0 and the exponent.
+    quad_tol : float
+        Relative tolerance of the weight of an edge.
+    served : frozenset of Metric, default=frozenset()
+        Metrics beside the usual ones for which the edges were refined.
+    verbose : bool, default=False
+        Show progress.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_vertices, n_features)
+        The vertices.
     weights : csr_array of shape (n_vertices, n_vertices)
         Geodesic length of each edge, in both directions. Zeros are stored: they are
         edges between duplicates.
@@ -148,16 +75,29 @@ class GeodesicGraph:
     True
     """
 
-    X: np.ndarray
-    log_density: object
-    rule: NeighborhoodRule
-    neighborhood: Neighborhood
-    metric: Metric
-    quad_tol: float
-    served: frozenset = frozenset()
-    n_jobs: int | None = None
-    verbose: bool = False
-    search: NeighborSearch = field(default=None, repr=False)
+    def __init__(
+        self,
+        search,
+        log_density,
+        rule,
+        neighborhood,
+        metric,
+        *,
+        quad_tol,
+        served=frozenset(),
+        verbose=False,
+    ):
+        self.search = search
+        self.X = search.X
+        self.n_jobs = search.n_jobs
+        self.log_density = log_density
+        self.rule = rule
+        self.neighborhood = neighborhood
+        self.metric = metric
+        self.quad_tol = quad_tol
+        self.served = served
+        self.verbose = verbose
+        self.weights = self._weights()
 
     @classmethod
     def from_points(
@@ -226,17 +166,14 @@ class GeodesicGraph:
             random_state=random_state,
             n_jobs=n_jobs,
         )
-        reference = _median_log_density(neighborhood.log_density)
         graph = cls(
-            X,
+            NeighborSearch(X, n_jobs=n_jobs),
             log_density,
             rule,
             neighborhood,
-            Metric(np.inf, reference),
-            quad_tol,
-            n_jobs=n_jobs,
+            Metric(np.inf, median_log_density(neighborhood.log_density)),
+            quad_tol=quad_tol,
             verbose=verbose,
-            search=NeighborSearch(X, n_jobs=n_jobs),
         )
         return graph.with_metric(lam=lam, p0=p0, exponent=exponent)
 
@@ -265,15 +202,20 @@ class GeodesicGraph:
             self.metric.log_p0 if p0 is None else self._log_p0(p0),
             self.metric.exponent if exponent is None else float(exponent),
         )
-        graph = copy.copy(self)
-        graph.metric = metric
+        served, neighborhood = self.served, self.neighborhood
         if not self._serves(metric):
-            graph.served = self.served | {metric}
-            graph.neighborhood = self.neighborhood._replace(
-                profile=self._refined(graph.served)
-            )
-        graph.weights = graph._weights()
-        return graph
+            served = served | {metric}
+            neighborhood = neighborhood._replace(profile=self._refined(served))
+        return GeodesicGraph(
+            self.search,
+            self.log_density,
+            self.rule,
+            neighborhood,
+            metric,
+            quad_tol=self.quad_tol,
+            served=served,
+            verbose=self.verbose,
+        )
 
     def _log_p0(self, p0):
         if isinstance(p0, str):
@@ -283,7 +225,7 @@ class GeodesicGraph:
     @property
     def reference_log_density(self):
         """Median log density of the vertices."""
-        return _median_log_density(self.neighborhood.log_density)
+        return median_log_density(self.neighborhood.log_density)
 
     def _serves(self, metric):
         """Whether the profile is fine enough for a metric."""
@@ -296,7 +238,7 @@ class GeodesicGraph:
 
     def _refined(self, served):
         edges, log_p = self.neighborhood.edges, self.neighborhood.log_density
-        metrics = [*_reference_metrics(log_p), *served]
+        metrics = [*reference_metrics(log_p), *served]
         return refine_profile(
             self.neighborhood.profile,
             Segments(self.X, edges.i, self.X, edges.j, log_p, log_p),
@@ -460,7 +402,7 @@ class GeodesicGraph:
         Seeds
             For each point the vertices it is joined to and the lengths of the edges.
         """
-        q, x = self._neighbors_of(Q)
+        q, x = neighbors_of(self.search, self.rule, Q)
         length = segment_lengths(Q, q, self.X, x)
         same = length == 0
         is_vertex = np.zeros(len(Q), dtype=bool)
@@ -490,67 +432,21 @@ class GeodesicGraph:
         result = distances_between(
             self.weights, seeds, targets, n_jobs=self.n_jobs, verbose=self.verbose
         )
-        close = self._are_neighbors(P, Q, seeds, targets)
-        rows = np.flatnonzero(close)
+        new = ~_at_vertex(seeds) & ~_at_vertex(targets)
+        same = (P == Q).all(axis=1)
+        close = new & are_neighbors(self.search, self.rule, P, Q)
+        rows = np.flatnonzero(close | same)
         length = segment_lengths(P, rows, Q, rows)
         direct = self._segment_costs(P, rows, Q, rows, length)
         result[rows] = np.minimum(result[rows], direct)
         return result
-
-    def _neighbors_of(self, Q):
-        """Pairs (row of Q, vertex) to be joined."""
-        rule, rows = self.rule, np.arange(len(Q))
-        if rule.n_neighbors is None:
-            q, x = self.search.within(Q, rule.epsilon)
-        else:
-            k = max(rule.n_neighbors, 1)
-            q, x = np.repeat(rows, k), self.search.nearest(Q, k).ravel()
-            if rule.epsilon is not None:
-                near = segment_lengths(Q, q, self.X, x) <= rule.epsilon
-                q, x = q[near], x[near]
-        alone = np.setdiff1d(rows, q)
-        if len(alone) == 0 or rule.disconnected == "inf":
-            return q, x
-        nearest = self.search.nearest(Q[alone], 1)[:, 0]
-        gap = segment_lengths(Q, alone, self.X, nearest)
-        message = (
-            f"{len(alone)} of {len(Q)} points have no training sample within "
-            f"epsilon={rule.epsilon:.6g} (first: row {alone[0]}, whose nearest is at "
-            f"{gap[0]:.6g})."
-        )
-        if rule.disconnected == "error":
-            raise ValueError(
-                f"{message} Raise epsilon, or pass disconnected='connect' to join "
-                "each to its nearest sample."
-            )
-        warnings.warn(
-            f"{message} Each is joined to its nearest sample.",
-            UserWarning,
-            stacklevel=4,
-        )
-        return np.concatenate([q, alone]), np.concatenate([x, nearest])
-
-    def _are_neighbors(self, P, Q, seeds, targets):
-        """Whether matched rows would be joined if both were vertices."""
-        gap = np.linalg.norm(P - Q, axis=1)
-        close = np.ones(len(P), dtype=bool)
-        if self.rule.epsilon is not None:
-            close &= gap <= self.rule.epsilon
-        if self.rule.n_neighbors is not None:
-            k = max(self.rule.n_neighbors, 1)
-            reach = [
-                np.linalg.norm(Z - self.X[self.search.nearest(Z, k)[:, -1]], axis=1)
-                for Z in (P, Q)
-            ]
-            close &= gap <= np.maximum(*reach)
-        return (close & ~_at_vertex(seeds) & ~_at_vertex(targets)) | (gap == 0)
 
     def _segment_costs(self, start, i, end, j, length):
         """Geodesic lengths of segments beside the graph."""
         log_start = _log_density_where_used(self.log_density, start, i, self)
         log_end = _log_density_where_used(self.log_density, end, j, self)
         segments = Segments(start, i, end, j, log_start, log_end)
-        metrics = _reference_metrics(self.neighborhood.log_density)
+        metrics = reference_metrics(self.neighborhood.log_density)
         profile = profile_edges(
             segments,
             length,
@@ -559,101 +455,6 @@ class GeodesicGraph:
             tol=self.quad_tol,
         )
         return self._costs(profile, length)
-
-
-def profiled_neighborhood(
-    X, log_density, rule, neighbors_graph, quad_tol, *, random_state=None, n_jobs=None
-):
-    """Join the points and evaluate the density along the edges.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        The points.
-    log_density : callable
-        Points -> log p.
-    rule : NeighborhoodRule
-        Which points are joined.
-    neighbors_graph : sparse matrix or None
-        Edges given by the user instead.
-    quad_tol : float
-        Relative tolerance of an edge.
-    random_state : None, int or RandomState
-        For approximate neighbours.
-    n_jobs : None or int
-        As in scikit-learn; no part of the result.
-
-    Returns
-    -------
-    Neighborhood
-        What does not depend on the metric.
-    """
-    search = NeighborSearch(X, random_state=random_state, n_jobs=n_jobs)
-    if neighbors_graph is None:
-        edges = neighborhood_edges(
-            search, epsilon=rule.epsilon, n_neighbors=rule.n_neighbors
-        )
-    else:
-        edges = edges_of_graph(X, neighbors_graph)
-    n_components, labels = component_labels(len(X), edges.i, edges.j)
-    bridges = np.empty((0, 2), dtype=np.int64)
-    if n_components > 1 and rule.disconnected != "inf":
-        bridges = _bridges(search, labels, n_components, rule, neighbors_graph)
-        i, j = np.r_[edges.i, bridges[:, 0]], np.r_[edges.j, bridges[:, 1]]
-        edges = undirected_edges(X, i, j)
-    log_p = log_density(X)
-    profile = profile_edges(
-        Segments(X, edges.i, X, edges.j, log_p, log_p),
-        edges.length,
-        log_density,
-        _reference_metrics(log_p),
-        tol=quad_tol,
-    )
-    return Neighborhood(edges, bridges, n_components, log_p, profile)
-
-
-def _bridges(search, labels, n_components, rule, neighbors_graph):
-    """Edges that join the components, with a warning; or the refusal to add them."""
-    given = "the given neighbors_graph" if neighbors_graph is not None else str(rule)
-    joining = joining_edges(search.X, labels, n_jobs=search.n_jobs)
-    longest = joining.length.max()
-    if rule.disconnected == "error":
-        # What an ε-graph needs is at least the longest gap between its components.
-        remedy = "Raise n_graph_neighbors"
-        if rule.epsilon is not None:
-            remedy = (
-                f"The smallest epsilon that connects it is {longest:.6g}. Raise epsilon"
-            )
-        raise ValueError(
-            f"The graph has {n_components} connected components at {given}. {remedy}, "
-            "or pass disconnected='connect' (adds edges) or 'inf' (infinite distances)."
-        )
-    warnings.warn(
-        f"The graph has {n_components} connected components at {given}. They were "
-        f"joined by {len(joining.i)} edges of the Euclidean minimum spanning tree, the "
-        f"longest of which is {longest:.6g}. Raise epsilon or n_graph_neighbors, or "
-        "pass disconnected='inf' to keep the components apart.",
-        UserWarning,
-        stacklevel=2,
-    )
-    return np.column_stack([joining.i, joining.j])
-
-
-def _reference_metrics(log_density):
-    reference = _median_log_density(log_density)
-    return [Metric(lam, reference) for lam in REFERENCE_LAMS]
-
-
-def _median_log_density(log_density):
-    """Median of log p, -inf included."""
-    middle = np.sort(log_density)[[(len(log_density) - 1) // 2, len(log_density) // 2]]
-    if np.isneginf(middle).any():
-        raise ValueError(
-            f"The density is zero at {np.isneginf(log_density).sum()} of "
-            f"{len(log_density)} training samples, so that their median density is "
-            "zero. Fit the density on these data, or widen its kernel."
-        )
-    return float(middle.mean())
 
 
 def _symmetrize(distances, block=1024):

@@ -1,0 +1,267 @@
+"""Points -> neighbourhood: the edges, and the log density along them.
+
+This is the part of a geodesic graph that does not depend on the metric, and all that
+costs density evaluations.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ._edges import (
+    Edges,
+    NeighborSearch,
+    component_labels,
+    default_n_neighbors,
+    edges_of_graph,
+    joining_edges,
+    neighborhood_edges,
+    segment_lengths,
+    undirected_edges,
+)
+from ._quadrature import EdgeProfile, Metric, Segments, profile_edges
+
+# The edges are refined for these λ, relative to the median training density, and an
+# exponent of 1. Larger λ and smaller exponents have smoother costs.
+REFERENCE_LAMS = (1.0, 0.1, 0.01)
+
+
+@dataclass(frozen=True)
+class NeighborhoodRule:
+    """Which points are joined by an edge.
+
+    Parameters
+    ----------
+    epsilon : float or None
+        Longest edge, in the units of X.
+    n_neighbors : int or None
+        Number of nearest neighbours; with `epsilon` too, both hold. Where both are
+        None it is ``ceil(log2(n_samples))``.
+    disconnected : {"connect", "error", "inf"}
+        What to do about more than one connected component.
+    """
+
+    epsilon: float | None = None
+    n_neighbors: int | None = None
+    disconnected: str = "connect"
+
+    def resolved(self, n_samples):
+        """The rule with its number of neighbours filled in and checked."""
+        k = self.n_neighbors
+        if k is None and self.epsilon is None:
+            k = default_n_neighbors(n_samples)
+        elif k is not None and k >= n_samples:
+            raise ValueError(
+                f"n_graph_neighbors={k} with n_samples={n_samples}: a point has at "
+                f"most {n_samples - 1} neighbours. Pass a smaller n_graph_neighbors, "
+                "or None to have it chosen."
+            )
+        return NeighborhoodRule(self.epsilon, k, self.disconnected)
+
+    def __str__(self):
+        parts = {"epsilon": self.epsilon, "n_graph_neighbors": self.n_neighbors}
+        return ", ".join(f"{k}={v:.6g}" for k, v in parts.items() if v is not None)
+
+
+class Neighborhood(NamedTuple):
+    """The λ-independent part of a geodesic graph: all that costs density evaluations.
+
+    Attributes
+    ----------
+    edges : Edges
+        Of the graph, those that join components included.
+    bridges : ndarray of shape (n_bridges, 2)
+        The edges that were added to join components.
+    n_components : int
+        Connected components before they were joined.
+    log_density : ndarray of shape (n_samples,)
+        log p at the points.
+    profile : EdgeProfile
+        log p along the edges.
+    """
+
+    edges: Edges
+    bridges: np.ndarray
+    n_components: int
+    log_density: np.ndarray
+    profile: EdgeProfile
+
+
+def profiled_neighborhood(
+    X, log_density, rule, neighbors_graph, quad_tol, *, random_state=None, n_jobs=None
+):
+    """Join the points and evaluate the density along the edges.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        The points.
+    log_density : callable
+        Points -> log p.
+    rule : NeighborhoodRule
+        Which points are joined.
+    neighbors_graph : sparse matrix or None
+        Edges given by the user instead.
+    quad_tol : float
+        Relative tolerance of an edge.
+    random_state : None, int or RandomState
+        For approximate neighbours.
+    n_jobs : None or int
+        As in scikit-learn; no part of the result.
+
+    Returns
+    -------
+    Neighborhood
+        What does not depend on the metric.
+    """
+    search = NeighborSearch(X, random_state=random_state, n_jobs=n_jobs)
+    if neighbors_graph is None:
+        edges = neighborhood_edges(
+            search, epsilon=rule.epsilon, n_neighbors=rule.n_neighbors
+        )
+    else:
+        edges = edges_of_graph(X, neighbors_graph)
+    n_components, labels = component_labels(len(X), edges.i, edges.j)
+    bridges = np.empty((0, 2), dtype=np.int64)
+    if n_components > 1 and rule.disconnected != "inf":
+        bridges = _bridges(search, labels, n_components, rule, neighbors_graph)
+        i, j = np.r_[edges.i, bridges[:, 0]], np.r_[edges.j, bridges[:, 1]]
+        edges = undirected_edges(X, i, j)
+    log_p = log_density(X)
+    profile = profile_edges(
+        Segments(X, edges.i, X, edges.j, log_p, log_p),
+        edges.length,
+        log_density,
+        reference_metrics(log_p),
+        tol=quad_tol,
+    )
+    return Neighborhood(edges, bridges, n_components, log_p, profile)
+
+
+def _bridges(search, labels, n_components, rule, neighbors_graph):
+    """Edges that join the components, with a warning; or the refusal to add them."""
+    given = "the given neighbors_graph" if neighbors_graph is not None else str(rule)
+    joining = joining_edges(search.X, labels, n_jobs=search.n_jobs)
+    longest = joining.length.max()
+    if rule.disconnected == "error":
+        # What an ε-graph needs is at least the longest gap between its components.
+        remedy = "Raise n_graph_neighbors"
+        if rule.epsilon is not None:
+            remedy = (
+                f"The smallest epsilon that connects it is {longest:.6g}. Raise epsilon"
+            )
+        raise ValueError(
+            f"The graph has {n_components} connected components at {given}. {remedy}, "
+            "or pass disconnected='connect' (adds edges) or 'inf' (infinite distances)."
+        )
+    warnings.warn(
+        f"The graph has {n_components} connected components at {given}. They were "
+        f"joined by {len(joining.i)} edges of the Euclidean minimum spanning tree, the "
+        f"longest of which is {longest:.6g}. Raise epsilon or n_graph_neighbors, or "
+        "pass disconnected='inf' to keep the components apart.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return np.column_stack([joining.i, joining.j])
+
+
+def neighbors_of(search, rule, Q):
+    """Pairs (row of Q, vertex) by which new points are joined to the graph.
+
+    Parameters
+    ----------
+    search : NeighborSearch
+        Over the vertices.
+    rule : NeighborhoodRule
+        Which points are joined; `disconnected` tells what to do about a point that
+        has no neighbours.
+    Q : ndarray of shape (n_points, n_features)
+        The points.
+
+    Returns
+    -------
+    q, x : ndarray of int
+        Matched indices, in no particular order.
+    """
+    rows = np.arange(len(Q))
+    if rule.n_neighbors is None:
+        q, x = search.within(Q, rule.epsilon)
+    else:
+        k = max(rule.n_neighbors, 1)
+        q, x = np.repeat(rows, k), search.nearest(Q, k).ravel()
+    if rule.epsilon is not None:
+        near = segment_lengths(Q, q, search.X, x) <= rule.epsilon
+        q, x = q[near], x[near]
+    alone = np.setdiff1d(rows, q)
+    if len(alone) == 0 or rule.disconnected == "inf":
+        return q, x
+    nearest = search.nearest(Q[alone], 1)[:, 0]
+    _report_alone(rule, alone, len(Q), segment_lengths(Q, alone, search.X, nearest))
+    return np.concatenate([q, alone]), np.concatenate([x, nearest])
+
+
+def _report_alone(rule, alone, n_points, gap):
+    message = (
+        f"{len(alone)} of {n_points} points have no training sample within "
+        f"epsilon={rule.epsilon:.6g} (first: row {alone[0]}, whose nearest is at "
+        f"{gap[0]:.6g})."
+    )
+    if rule.disconnected == "error":
+        raise ValueError(
+            f"{message} Raise epsilon, or pass disconnected='connect' to join each to "
+            "its nearest sample."
+        )
+    warnings.warn(
+        f"{message} Each is joined to its nearest sample.", UserWarning, stacklevel=2
+    )
+
+
+def are_neighbors(search, rule, P, Q):
+    """Whether matched rows would be joined if both were vertices.
+
+    Parameters
+    ----------
+    search : NeighborSearch
+        Over the vertices, which tell how far the k nearest reach.
+    rule : NeighborhoodRule
+        Which points are joined.
+    P, Q : ndarray of shape (n_pairs, n_features)
+        The points.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_pairs,)
+        One for each pair.
+    """
+    gap = np.linalg.norm(P - Q, axis=1)
+    close = np.ones(len(P), dtype=bool)
+    if rule.epsilon is not None:
+        close &= gap <= rule.epsilon
+    if rule.n_neighbors is not None:
+        k = max(rule.n_neighbors, 1)
+        reach = [
+            np.linalg.norm(Z - search.X[search.nearest(Z, k)[:, -1]], axis=1)
+            for Z in (P, Q)
+        ]
+        close &= gap <= np.maximum(*reach)
+    return close
+
+
+def reference_metrics(log_density):
+    """The metrics for which every edge is refined."""
+    reference = median_log_density(log_density)
+    return [Metric(lam, reference) for lam in REFERENCE_LAMS]
+
+
+def median_log_density(log_density):
+    """Median of log p, -inf included."""
+    middle = np.sort(log_density)[[(len(log_density) - 1) // 2, len(log_density) // 2]]
+    if np.isneginf(middle).any():
+        raise ValueError(
+            f"The density is zero at {np.isneginf(log_density).sum()} of "
+            f"{len(log_density)} training samples, so that their median density is "
+            "zero. Fit the density on these data, or widen its kernel."
+        )
+    return float(middle.mean())
