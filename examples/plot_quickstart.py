@@ -118,12 +118,12 @@ GRAPHS = [
 warnings.filterwarnings("ignore", "The graph has .* connected components")
 
 
-def pipeline(density, memory=None):
+def pipeline(density, memory=None, **options):
     """PCA, geodesic distances and the nearest labelled image."""
     return Pipeline(
         [
             ("pca", PCA(N_COMPONENTS, random_state=0)),
-            ("geodesic", GenerativeGeodesicDistance(density, memory=memory)),
+            ("geodesic", GenerativeGeodesicDistance(density, memory=memory, **options)),
             ("classifier", LabelledNeighbors(n_neighbors=1, metric="precomputed")),
         ]
     )
@@ -157,7 +157,7 @@ with tempfile.TemporaryDirectory() as memory:
         models = {
             "Isomap": searched(mixture, [np.inf], few, memory),
             "geodesic, mixture": searched(mixture, [1.0, 0.1, 0.01], few, memory),
-            "geodesic, all defaults": pipeline(density=None),
+            "geodesic, all defaults": pipeline(density=None, n_jobs=-1),
         }
         accuracy["Euclidean"].append(euclidean_accuracy(train, few, test, y_test))
         for name, model in models.items():
@@ -254,9 +254,7 @@ def draw_map(ax, name):
             },
         )
     share = same[name][query]
-    ax.set_title(
-        f"{name}: {share:.0%} of the {N_NEAREST} nearest are a {digits[query]}"
-    )
+    ax.set_title(f"{name}: {share:.0%} of the {N_NEAREST} nearest are {digits[query]}s")
     ax.set_axis_off()
     return points
 
@@ -273,14 +271,14 @@ def draw_neighbors(axes, name):
         ax.spines[:].set(color=ORANGE if wrong else "#cbd5db", lw=2.2 if wrong else 0.8)
 
 
-figure = plt.figure(figsize=(11, 6.4), dpi=120)
-columns = figure.add_gridspec(1, 2, left=0.01, right=0.93, top=0.94, bottom=0.06)
+figure = plt.figure(figsize=(11, 6.4), dpi=110)
+columns = figure.add_gridspec(1, 2, left=0.01, right=0.91, top=0.94, bottom=0.05)
 for column, name in zip(columns, SHOWN, strict=True):
-    rows = column.subgridspec(2, 1, height_ratios=[7, 1], hspace=0.02)
+    rows = column.subgridspec(2, 1, height_ratios=[6, 1], hspace=0.02)
     points = draw_map(figure.add_subplot(rows[0]), name)
-    strip = rows[1].subgridspec(1, 12, wspace=0.12)
+    strip = rows[1].subgridspec(1, 11, wspace=0.1)
     draw_neighbors([figure.add_subplot(cell) for cell in strip], name)
-bar = figure.colorbar(points, cax=figure.add_axes([0.95, 0.3, 0.012, 0.5]))
+bar = figure.colorbar(points, cax=figure.add_axes([0.93, 0.3, 0.011, 0.5]))
 bar.set_label("affinity to the starred digit")
 bar.outline.set_visible(False)
 

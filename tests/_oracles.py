@@ -17,13 +17,23 @@ def cost_of(log_ratio, lam, exponent=1.0):
     return ((1.0 + lam) / (np.exp(log_ratio) + lam)) ** exponent
 
 
-def segment_costs(log_density, start, end, metric, n_nodes=257):
-    """Cost of each straight segment, by Simpson's rule on equidistant nodes."""
+def log_density_along(log_density, start, end, n_nodes=257):
+    """log p at equidistant nodes of each straight segment."""
     t = np.linspace(0.0, 1.0, n_nodes)
     points = start[:, None] + t[:, None] * (end - start)[:, None]
-    log_p = log_density(points.reshape(-1, start.shape[1])).reshape(len(start), -1)
+    return log_density(points.reshape(-1, start.shape[1])).reshape(len(start), -1)
+
+
+def mean_costs(log_p, metric):
+    """Mean cost of each row of equidistant log p, by Simpson's rule."""
     c = cost_of(log_p - metric.log_p0, metric.lam, metric.exponent)
-    return np.linalg.norm(end - start, axis=1) * simpson(c, x=t, axis=1)
+    return simpson(c, dx=1 / (log_p.shape[1] - 1), axis=1)
+
+
+def segment_costs(log_density, start, end, metric, n_nodes=257):
+    """Cost of each straight segment."""
+    log_p = log_density_along(log_density, start, end, n_nodes)
+    return np.linalg.norm(end - start, axis=1) * mean_costs(log_p, metric)
 
 
 # Edges

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone, is_outlier_detector
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
@@ -18,6 +19,8 @@ from tqdm.auto import tqdm
 
 from .._batching import row_batches
 
+# What scores as its last step, or its only one, does.
+WRAPPERS = Pipeline | FrozenEstimator | GridSearchCV | RandomizedSearchCV
 # Densities that are called in threads get batches of this many rows.
 THREAD_BATCH = 8192
 # Another density may hold a number for each of some thousands of kernels.
@@ -69,7 +72,7 @@ class _LogPdfDensity(_ForeignDensity):
 
         if isinstance(self.model, gaussian_kde):
             return self.model.logpdf(X.T)
-        return _of_one_feature(self.model.logpdf(X), X)
+        return _one_each_row(self.model.logpdf(X), X)
 
 
 class _LogProbDensity(_ForeignDensity):
@@ -79,20 +82,21 @@ class _LogProbDensity(_ForeignDensity):
         torch = sys.modules.get("torch")
         like = None if torch is None else _a_tensor(torch, self.model)
         if like is None:
-            return _of_one_feature(np.asarray(self._distribution().log_prob(X)), X)
+            return _one_each_row(np.asarray(self._distribution().log_prob(X)), X)
         with torch.no_grad():
             points = torch.as_tensor(X, dtype=like.dtype, device=like.device)
             values = self._distribution().log_prob(points)
-        return _of_one_feature(values.detach().cpu().double().numpy(), X)
+        return _one_each_row(values.detach().cpu().double().numpy(), X)
 
     def _distribution(self):
         # Zuko's flows give their distribution when called.
         return self.model if hasattr(self.model, "log_prob") else self.model()
 
 
-def _of_one_feature(values, X):
-    """Univariate models answer element by element."""
-    if X.shape[1] == 1 and np.shape(values) == X.shape:
+def _one_each_row(values, X):
+    """Univariate models answer element by element, and scipy's a row by a scalar."""
+    one_feature = X.shape[1] == 1 and np.shape(values) == X.shape
+    if one_feature or (len(X) == 1 and np.shape(values) == ()):
         return np.reshape(values, len(X))
     return values
 
@@ -177,7 +181,7 @@ def as_density(density):
 def _refuse_what_is_no_density(density):
     """Raise where score_samples exists and is something else than log p."""
     last = density
-    while isinstance(last, Pipeline | FrozenEstimator):
+    while isinstance(last, WRAPPERS):
         last = last.steps[-1][1] if isinstance(last, Pipeline) else last.estimator
     is_detector = isinstance(last, BaseEstimator) and is_outlier_detector(last)
     if is_detector or isinstance(last, BernoulliRBM):

@@ -133,8 +133,16 @@ class GeodesicGraph:
             the points.
         exponent : float, default=1.0
             Power of the metric.
-        epsilon, n_neighbors, disconnected
-            As in `NeighborhoodRule`.
+        epsilon : float, optional
+            Longest edge, in the units of X.
+        n_neighbors : int, optional
+            An edge joins two points where either is among the k nearest of the other;
+            with `epsilon` too, both must hold. Where both are None k is
+            ``ceil(log2(n_samples))``.
+        disconnected : {"connect", "error", "inf"}, default="connect"
+            What to do about more than one component: join them by edges of the
+            Euclidean minimum spanning tree, and warn; raise; or leave infinite
+            distances.
         neighbors_graph : sparse matrix of shape (n_samples, n_samples), optional
             Its stored entries are the edges, instead of `epsilon` or `n_neighbors`.
         quad_tol : float, default=1e-3
@@ -317,7 +325,13 @@ class GeodesicGraph:
         return float(share.mean()) if len(share) else 0.0
 
     def connecting_epsilon(self):
-        """Smallest ε at which the ε-graph of the vertices is connected."""
+        """Smallest ε at which the ε-graph of the vertices is connected.
+
+        Returns
+        -------
+        float
+            In the units of X.
+        """
         return connecting_epsilon(self.X, n_jobs=self.n_jobs)
 
     def __repr__(self):

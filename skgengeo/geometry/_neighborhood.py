@@ -32,7 +32,7 @@ REFERENCE_LAMS = (1.0, 0.1, 0.01)
 class NeighborhoodRule:
     """Which points are joined by an edge.
 
-    Parameters
+    Attributes
     ----------
     epsilon : float or None
         Longest edge, in the units of X.

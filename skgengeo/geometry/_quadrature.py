@@ -25,6 +25,8 @@ FINE_NODES, COARSE_NODES = 7, 3
 # so that a jump of log p ends.
 MIN_INTERVAL = 2.0**-12
 MAX_NODES = 65
+# An interval this many times steeper than those beside it holds a jump.
+STEEP = 8.0
 GAUSS_POSITION, GAUSS_WEIGHT = np.polynomial.legendre.leggauss(6)
 GAUSS_POSITION, GAUSS_WEIGHT = (GAUSS_POSITION + 1) / 2, GAUSS_WEIGHT / 2
 
@@ -227,15 +229,35 @@ def _packed(finished, error, n_evaluations):
 
 
 @njit(cache=True, nogil=True)
-def _stencil(x, y, k, size, n):
-    """First and number of the `size` of n nodes nearest to interval k.
+def _jumps(x, y, n):
+    """Whether log p jumps in each interval: to or from -inf, or far steeper.
 
-    Only nodes of finite log density count: a polynomial cannot pass through -inf.
+    No polynomial is drawn across a jump. A steep slope that is smooth is taken for one
+    only until more nodes resolve it; with so few nodes as at first it never is.
     """
+    jump = np.zeros(n - 1, dtype=np.bool_)
+    for k in range(n - 1):
+        jump[k] = not (np.isfinite(y[k]) and np.isfinite(y[k + 1]))
+    if n <= len(LOBATTO):
+        return jump
+    slope = np.abs(np.diff(y) / np.diff(x))
+    for k in range(n - 1):
+        beside = 0.0
+        if k > 0 and not jump[k - 1]:
+            beside = max(beside, slope[k - 1])
+        if k < n - 2 and np.isfinite(y[k + 2]):
+            beside = max(beside, slope[k + 1])
+        jump[k] |= slope[k] > STEEP * beside
+    return jump
+
+
+@njit(cache=True, nogil=True)
+def _stencil(x, jump, k, size):
+    """First and number of the `size` nodes nearest to interval k, up to a jump."""
     first, last = k, k + 1
     while last - first + 1 < size:
-        left = first > 0 and np.isfinite(y[first - 1])
-        right = last < n - 1 and np.isfinite(y[last + 1])
+        left = first > 0 and not jump[first - 1]
+        right = last < len(jump) and not jump[last]
         if not left and not right:
             break
         if left and (not right or x[k + 1] - x[first - 1] <= x[last + 1] - x[k]):
@@ -277,29 +299,29 @@ def _interpolate(x, y, fine, coarse, t):
 
 
 @njit(cache=True, nogil=True)
-def _interval_points(x, y, k, n, fine_values, coarse_values):
+def _interval_points(x, y, jump, k, fine_values, coarse_values):
     """Interpolants of log p at the Gauss points of interval k.
 
-    Between a finite and an infinite node log p jumps somewhere unknown: the fine
-    values are half those of one end and half those of the other, the coarse ones the
-    other way round, so that their difference is the uncertainty.
+    Where log p jumps, it does so somewhere unknown: the fine values are half those of
+    one end and half those of the other, the coarse ones the other way round, so that
+    their difference is the uncertainty.
     """
     m = len(GAUSS_POSITION)
-    if not (np.isfinite(y[k]) and np.isfinite(y[k + 1])):
+    if jump[k]:
         for g in range(m):
             fine_values[g] = y[k] if g < m // 2 else y[k + 1]
             coarse_values[g] = y[k + 1] if g < m // 2 else y[k]
         return
-    fine = _stencil(x, y, k, FINE_NODES, n)
-    coarse = _stencil(x, y, k, min(COARSE_NODES, fine[1] - 1), n)
+    fine = _stencil(x, jump, k, FINE_NODES)
+    coarse = _stencil(x, jump, k, min(COARSE_NODES, fine[1] - 1))
     for g in range(m):
         t = x[k] + (x[k + 1] - x[k]) * GAUSS_POSITION[g]
         fine_values[g], coarse_values[g] = _interpolate(x, y, fine, coarse, t)
-        if n == len(LOBATTO) and fine[1] == n:
+        if len(x) == len(LOBATTO) == fine[1]:
             # Five nodes: the parabola of the first three has met two fresh ones.
             coarse_values[g] = _lagrange(x[::2], y[::2], 0, 3, t)
         elif fine[1] == 2:
-            # A line between two infinities has met none.
+            # A line between two jumps has met none.
             coarse_values[g] = (y[k] + y[k + 1]) / 2
 
 
@@ -311,8 +333,9 @@ def _deviations(x, y, n, metrics, deviation):
     """
     m = len(GAUSS_POSITION)
     fine, coarse = np.empty((n - 1, m)), np.empty((n - 1, m))
+    jump = _jumps(x, y, n)
     for k in range(n - 1):
-        _interval_points(x, y, k, n, fine[k], coarse[k])
+        _interval_points(x, y, jump, k, fine[k], coarse[k])
     deviation[: n - 1] = 0.0
     for row in range(len(metrics)):
         lam, log_p0, exponent = metrics[row]
@@ -333,12 +356,12 @@ def _deviations(x, y, n, metrics, deviation):
 def _accepted(n, deviation, tol):
     """Estimated error of an edge with n nodes, and the deviation it may have.
 
-    Four nodes: one fresh node met the parabola, which may be chance, so closely.
+    Four nodes: one fresh node met the parabola, which may be chance: so, closely.
     Five: the error falls faster than the deviation. More: the deviation itself,
     between polynomials of degree two and six, is twice the error or more.
     """
     if n == 4:
-        return 50.0 * deviation, tol / 50.0
+        return 30.0 * deviation, tol / 30.0
     if n == 5:
         return deviation**1.5, tol ** (2.0 / 3.0)
     return deviation / 2.0, 2.0 * tol
@@ -380,9 +403,10 @@ def _mean_costs(indptr, position, log_ratio, lam, exponent):
     for e in range(len(means)):
         x = position[indptr[e] : indptr[e + 1]]
         y = log_ratio[indptr[e] : indptr[e + 1]]
+        jump = _jumps(x, y, len(x))
         total = 0.0
         for k in range(len(x) - 1):
-            _interval_points(x, y, k, len(x), fine, coarse)
+            _interval_points(x, y, jump, k, fine, coarse)
             for g in range(m):
                 total += (
                     GAUSS_WEIGHT[g] * (x[k + 1] - x[k]) * cost(fine[g], lam, exponent)

@@ -85,10 +85,10 @@ def distances_from(graph, seeds, *, dtype=np.float64, n_jobs=None, verbose=False
     else:
         batches, kernel = _nearby_batches(arrays, seeds), _together
 
-    def search(rows):
+    def _search_rows(rows):
         kernel(*arrays, *seeds.take(rows), rows, out)
 
-    _run(search, batches, n_jobs, verbose)
+    _run(_search_rows, batches, n_jobs, verbose)
     return out
 
 
@@ -101,8 +101,10 @@ def distances_between(graph, seeds, targets, *, n_jobs=None, verbose=False):
         As in `distances_from`.
     seeds, targets : Seeds
         The same number of rows. A path ends at a target by adding its distance.
-    n_jobs, verbose
-        As in `distances_from`.
+    n_jobs : None or int
+        Threads, as in joblib.
+    verbose : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -112,10 +114,10 @@ def distances_between(graph, seeds, targets, *, n_jobs=None, verbose=False):
     out = np.empty(seeds.n_searches)
     arrays = graph.indptr, graph.indices, graph.data
 
-    def search(rows):
+    def _search_rows(rows):
         _between(*arrays, *seeds.take(rows), *targets.take(rows), rows, out)
 
-    _run(search, _slices(seeds.n_searches), n_jobs, verbose)
+    _run(_search_rows, _slices(seeds.n_searches), n_jobs, verbose)
     return out
 
 

@@ -1,0 +1,75 @@
+"""Densities that watch how they are called, and foreign ones that are no estimators."""
+
+import threading
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+
+def normal_log_density(X):
+    """log p of the standard normal in as many features as X has."""
+    return -0.5 * (X**2).sum(axis=1) - 0.5 * X.shape[1] * np.log(2 * np.pi)
+
+
+class WatchedDensity(BaseEstimator):
+    """A normal density around the mean that notes every call, in lists of the class.
+
+    Cloning makes new objects, so that the notes belong to the class: use the fixture
+    `watched`, which starts them afresh.
+    """
+
+    fits: list = []
+    calls: list = []
+
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def fit(self, X, y=None):
+        self.fits.append((X.copy(), y))
+        self.mean_ = X.mean(axis=0)
+        return self
+
+    def score_samples(self, X):
+        self.calls.append((len(X), threading.get_ident()))
+        return normal_log_density((X - self.mean_) / self.scale)
+
+    @classmethod
+    def n_rows_scored(cls):
+        return sum(n_rows for n_rows, _ in cls.calls)
+
+
+class ScoresSamples:
+    """No estimator, yet with score_samples."""
+
+    def score_samples(self, X):
+        return normal_log_density(X)
+
+
+class LogProb:
+    """As the distributions of torch are."""
+
+    def log_prob(self, X):
+        return normal_log_density(X)
+
+
+class ElementwiseLogProb:
+    """A univariate distribution, which answers in the shape of its argument."""
+
+    def log_prob(self, X):
+        return -0.5 * X**2 - 0.5 * np.log(2 * np.pi)
+
+
+class Answers(BaseEstimator):
+    """A density whose answer is made by a function of X."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def fit(self, X, y=None):
+        return self
+
+    def score_samples(self, X):
+        return self.answer(X)
