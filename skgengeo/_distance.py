@@ -86,7 +86,7 @@ class GenerativeGeodesicDistance(
         Geodesic distances to the landmarks. Only with `n_landmarks`.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had any.
 
     See Also

@@ -59,7 +59,7 @@ class ManifoldParzenWindows(BaseEstimator):
         Variance of each kernel in all other directions.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had any.
 
     See Also
@@ -232,7 +232,8 @@ class ManifoldParzenWindows(BaseEstimator):
 def _local_covariances(X, n_neighbors, shrinkage):
     """Leading variances and directions, and residual variance, of each sample."""
     n, d = X.shape
-    search = NearestNeighbors(n_neighbors=n_neighbors).fit(X)
+    # Brute force loses the neighbours of samples far from the origin.
+    search = NearestNeighbors(n_neighbors=n_neighbors).fit(X - X.mean(axis=0))
     near = search.kneighbors(return_distance=False)
     rank = min(n_neighbors, d)
     spectrum, directions = np.empty((n, rank)), np.empty((n, rank, d))
@@ -251,7 +252,8 @@ def _local_covariances(X, n_neighbors, shrinkage):
 
 def _floor(X, trace, d):
     """Least variance: of duplicates and of constant features there is none."""
-    scale = trace.mean() / d or X.var(axis=0).mean() or 1.0
+    # From one of them, identical samples have no variance to the last bit.
+    scale = trace.mean() / d or (X - X[0]).var(axis=0).mean() or 1.0
     return VARIANCE_FLOOR * scale
 
 
@@ -272,7 +274,7 @@ def _blocks(X, variances, directions, residual):
     widest = np.maximum(variances.max(axis=1, initial=0.0), residual)
 
     order = cKDTree(X, leafsize=BLOCK).indices
-    padded = np.resize(order, -(-n // BLOCK) * BLOCK)
+    padded = np.r_[order, np.full(-n % BLOCK, order[-1])]
     shape = (len(padded) // BLOCK, BLOCK)
     # The kernels that fill the last block up weigh nothing.
     log_norm = np.r_[log_norm[order], np.full(len(padded) - n, -np.inf)].reshape(shape)

@@ -34,7 +34,7 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         The fitted density.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had any.
 
     Notes
