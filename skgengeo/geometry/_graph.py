@@ -20,6 +20,7 @@ from ._neighborhood import (
     neighbors_of,
     profiled_neighborhood,
     reference_metrics,
+    warn_of_bridges,
 )
 from ._quadrature import Metric, Segments, edge_costs, profile_edges, refine_profile
 from ._shortest_paths import Seeds, distances_between, distances_from, shortest_path
@@ -160,6 +161,12 @@ class GeodesicGraph:
         -------
         GeodesicGraph
             With as few density evaluations as `quad_tol` allows.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter is out of range, the graph has several components and
+            `disconnected` is "error", or the metric is degenerate.
         """
         rule = NeighborhoodRule(epsilon, n_neighbors, disconnected).resolved(len(X))
         make = cached_if_hashable(
@@ -174,6 +181,7 @@ class GeodesicGraph:
             random_state=random_state,
             n_jobs=n_jobs,
         )
+        warn_of_bridges(X, rule, neighbors_graph, neighborhood.bridges)
         graph = cls(
             NeighborSearch(X, n_jobs=n_jobs),
             log_density,
@@ -204,12 +212,18 @@ class GeodesicGraph:
         -------
         GeodesicGraph
             A new graph; this one is left as it is.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter is out of range, or the metric is degenerate.
         """
         metric = Metric(
             self.metric.lam if lam is None else float(lam),
             self.metric.log_p0 if p0 is None else self._log_p0(p0),
             self.metric.exponent if exponent is None else float(exponent),
         )
+        _check_metric(metric)
         served, neighborhood = self.served, self.neighborhood
         if not self._serves(metric):
             served = served | {metric}
@@ -226,8 +240,13 @@ class GeodesicGraph:
         )
 
     def _log_p0(self, p0):
-        if isinstance(p0, str):
+        if isinstance(p0, str) and p0 == "auto":
             return self.reference_log_density
+        if isinstance(p0, str) or not 0 < p0 < np.inf:
+            raise ValueError(
+                f"p0={p0!r}: it must be a finite density above 0, or 'auto', the "
+                "median density of the vertices."
+            )
         return float(np.log(p0))
 
     @property
@@ -265,9 +284,9 @@ class GeodesicGraph:
 
     def _costs(self, profile, length):
         lam, log_p0, exponent = self.metric
-        if not np.isinf(lam):
-            ratio = profile.log_density - log_p0
-            check_log_cost(ratio, lam=lam, exponent=exponent)
+        if np.isinf(lam):
+            return length
+        check_log_cost(profile.log_density - log_p0, lam=lam, exponent=exponent)
         return edge_costs(profile, length, self.metric)
 
     # What happened
@@ -457,6 +476,11 @@ class GeodesicGraph:
 
     def _segment_costs(self, start, i, end, j, length):
         """Geodesic lengths of segments beside the graph."""
+        if np.isinf(self.metric.lam):
+            return length
+        costs = np.zeros(len(length))
+        long = length > 0
+        i, j, length = i[long], j[long], length[long]
         log_start = _log_density_where_used(self.log_density, start, i, self)
         log_end = _log_density_where_used(self.log_density, end, j, self)
         segments = Segments(start, i, end, j, log_start, log_end)
@@ -468,7 +492,22 @@ class GeodesicGraph:
             [*metrics, *self.served],
             tol=self.quad_tol,
         )
-        return self._costs(profile, length)
+        costs[long] = self._costs(profile, length)
+        return costs
+
+
+def _check_metric(metric):
+    """Raise where λ or the exponent is out of range."""
+    if not metric.lam >= 0:
+        raise ValueError(
+            f"lam={metric.lam!r}: it must be in [0, inf]. Pass np.inf for Euclidean "
+            "length, and small positive values to follow the density."
+        )
+    if not 0 < metric.exponent < np.inf:
+        raise ValueError(
+            f"exponent={metric.exponent!r}: it must be positive and finite; 1 is the "
+            "generative geodesic."
+        )
 
 
 def _symmetrize(distances, block=1024):

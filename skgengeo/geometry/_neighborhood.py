@@ -26,6 +26,7 @@ from ._quadrature import EdgeProfile, Metric, Segments, profile_edges
 # The edges are refined for these λ, relative to the median training density, and an
 # exponent of 1. Larger λ and smaller exponents have smoother costs.
 REFERENCE_LAMS = (1.0, 0.1, 0.01)
+DISCONNECTED = ("connect", "error", "inf")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class NeighborhoodRule:
     disconnected: str = "connect"
 
     def resolved(self, n_samples):
-        """The rule with its number of neighbours filled in and checked."""
+        """The rule with its number of neighbours filled in, and checked."""
+        self._check()
         k = self.n_neighbors
         if k is None and self.epsilon is None:
             k = default_n_neighbors(n_samples)
@@ -59,6 +61,23 @@ class NeighborhoodRule:
                 "or None to have it chosen."
             )
         return NeighborhoodRule(self.epsilon, k, self.disconnected)
+
+    def _check(self):
+        if self.epsilon is not None and not self.epsilon > 0:
+            raise ValueError(
+                f"epsilon={self.epsilon!r}: it must be a length above 0, in the units "
+                "of X. skgengeo.geometry.connecting_epsilon(X) is the smallest that "
+                "connects X."
+            )
+        if self.n_neighbors is not None and self.n_neighbors < 1:
+            raise ValueError(
+                f"n_graph_neighbors={self.n_neighbors!r}: it must be at least 1. Pass "
+                "None to have it chosen."
+            )
+        if self.disconnected not in DISCONNECTED:
+            raise ValueError(
+                f"disconnected={self.disconnected!r}: pass one of {DISCONNECTED}."
+            )
 
     def __str__(self):
         parts = {"epsilon": self.epsilon, "n_graph_neighbors": self.n_neighbors}
@@ -126,8 +145,11 @@ def profiled_neighborhood(
     n_components, labels = component_labels(len(X), edges.i, edges.j)
     bridges = np.empty((0, 2), dtype=np.int64)
     if n_components > 1 and rule.disconnected != "inf":
-        bridges = _bridges(search, labels, n_components, rule, neighbors_graph)
-        i, j = np.r_[edges.i, bridges[:, 0]], np.r_[edges.j, bridges[:, 1]]
+        joining = joining_edges(X, labels, n_jobs=n_jobs)
+        bridges = np.column_stack([joining.i, joining.j])
+        if rule.disconnected == "error":
+            _refuse_components(X, rule, neighbors_graph, bridges)
+        i, j = np.r_[edges.i, joining.i], np.r_[edges.j, joining.j]
         edges = undirected_edges(X, i, j)
     log_p = log_density(X)
     profile = profile_edges(
@@ -140,31 +162,59 @@ def profiled_neighborhood(
     return Neighborhood(edges, bridges, n_components, log_p, profile)
 
 
-def _bridges(search, labels, n_components, rule, neighbors_graph):
-    """Edges that join the components, with a warning; or the refusal to add them."""
-    given = "the given neighbors_graph" if neighbors_graph is not None else str(rule)
-    joining = joining_edges(search.X, labels, n_jobs=search.n_jobs)
-    longest = joining.length.max()
-    if rule.disconnected == "error":
-        # What an ε-graph needs is at least the longest gap between its components.
-        remedy = "Raise n_graph_neighbors"
-        if rule.epsilon is not None:
-            remedy = (
-                f"The smallest epsilon that connects it is {longest:.6g}. Raise epsilon"
-            )
-        raise ValueError(
-            f"The graph has {n_components} connected components at {given}. {remedy}, "
-            "or pass disconnected='connect' (adds edges) or 'inf' (infinite distances)."
-        )
+def _refuse_components(X, rule, neighbors_graph, bridges):
+    components, _, remedy = _components(X, rule, neighbors_graph, bridges)
+    raise ValueError(
+        f"{components} {remedy}, or pass disconnected='connect' (adds edges) or 'inf' "
+        "(infinite distances)."
+    )
+
+
+def warn_of_bridges(X, rule, neighbors_graph, bridges):
+    """Say that components were joined: apart from doing so, which may be cached.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        The points.
+    rule : NeighborhoodRule
+        Which points are joined.
+    neighbors_graph : sparse matrix or None
+        Edges given by the user instead.
+    bridges : ndarray of shape (n_bridges, 2)
+        The edges that were added.
+    """
+    if len(bridges) == 0:
+        return
+    components, longest, remedy = _components(X, rule, neighbors_graph, bridges)
     warnings.warn(
-        f"The graph has {n_components} connected components at {given}. They were "
-        f"joined by {len(joining.i)} edges of the Euclidean minimum spanning tree, the "
-        f"longest of which is {longest:.6g}. Raise epsilon or n_graph_neighbors, or "
+        f"{components} They were joined by {len(bridges)} edges of the Euclidean "
+        f"minimum spanning tree, the longest of which is {longest:.6g}. {remedy}, or "
         "pass disconnected='inf' to keep the components apart.",
         UserWarning,
-        stacklevel=2,
+        stacklevel=3,
     )
-    return np.column_stack([joining.i, joining.j])
+
+
+def _components(X, rule, neighbors_graph, bridges):
+    """What the bridges join, the longest of them, and what makes them needless."""
+    longest = segment_lengths(X, bridges[:, 0], X, bridges[:, 1]).max()
+    given, remedy = str(rule), "Raise n_graph_neighbors"
+    if neighbors_graph is not None:
+        given, remedy = "the given neighbors_graph", "Add edges to it"
+    elif rule.n_neighbors is None:
+        enough = _rounded_up(longest)
+        remedy = f"The smallest epsilon that connects it is {enough}. Raise epsilon"
+    elif rule.epsilon is not None and longest > rule.epsilon:
+        remedy = f"No epsilon below {longest:.6g} connects it. Raise epsilon"
+    components = f"The graph has {len(bridges) + 1} connected components at {given}."
+    return components, longest, remedy
+
+
+def _rounded_up(length):
+    """A length in six digits that does not fall short of it."""
+    short = float(f"{length:.6g}") < length
+    return f"{length * (1 + 1e-5) if short else length:.6g}"
 
 
 def neighbors_of(search, rule, Q):
@@ -205,8 +255,8 @@ def neighbors_of(search, rule, Q):
 def _report_alone(rule, alone, n_points, gap):
     message = (
         f"{len(alone)} of {n_points} points have no training sample within "
-        f"epsilon={rule.epsilon:.6g} (first: row {alone[0]}, whose nearest is at "
-        f"{gap[0]:.6g})."
+        f"epsilon={rule.epsilon:.6g} (first: row {alone[0]}). The smallest epsilon "
+        f"that reaches all is {_rounded_up(gap.max())}."
     )
     if rule.disconnected == "error":
         raise ValueError(
