@@ -225,8 +225,11 @@ class ManifoldParzenWindows(BaseEstimator):
         )
         noise = residual[:, None] * rng.normal(size=(n_samples, self.n_features_in_))
         along = extra * rng.normal(size=extra.shape)
-        spread = np.einsum("ij,ijk->ik", along, self.directions_[centers])
-        return self.centers_[centers] + noise + spread
+        points = self.centers_[centers] + noise
+        for rows in row_batches(n_samples, row_bytes=8 * self.directions_[0].size + 8):
+            directions = self.directions_[centers[rows]]
+            points[rows] += np.einsum("ij,ijk->ik", along[rows], directions)
+        return points
 
 
 def _local_covariances(X, n_neighbors, shrinkage):

@@ -1,0 +1,683 @@
+import math
+import pickle
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import simpson
+from scipy.special import logsumexp
+from scipy.stats import Covariance, multivariate_normal, ortho_group
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import make_swiss_roll
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+
+from skgengeo.density import ManifoldParzenWindows
+from skgengeo.density._parzen import VARIANCE_FLOOR
+
+from .._oracles import pairwise_lengths
+
+
+def scattered(n=200, d=2, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, d))
+
+
+def on_grid(n=200, d=2, seed=0):
+    """Samples whose coordinates can be moved by 2 ** 20 without rounding."""
+    return np.round(scattered(n, d, seed) * 2**20) / 2**20
+
+
+def in_a_subspace(n, d, rank, seed=0):
+    """Samples of as many features as d that lie in fewer directions, and noise."""
+    rng = np.random.default_rng(seed)
+    plane = rng.normal(size=(n, rank)) @ rng.normal(size=(rank, d))
+    return plane + 0.1 * rng.normal(size=(n, d))
+
+
+def around(X, seed=1):
+    """The samples, points between and about them, and points away from them."""
+    rng = np.random.default_rng(seed)
+    some = X[rng.integers(len(X), size=(2, 40))]
+    spread = X.std(axis=0) + 0.1
+    near = some[0] + 0.05 * spread * rng.normal(size=some[0].shape)
+    away = X.mean(axis=0) + 4 * spread * rng.normal(size=some[0].shape)
+    return np.vstack([X[:60], some.mean(axis=0), near, away])
+
+
+# The mixture as its definition has it: dense covariances, all kernels.
+
+
+def each_covariance(density):
+    X, k, shrinkage = density.centers_, density.n_neighbors_, density.shrinkage_
+    n, d = X.shape
+    apart = pairwise_lengths(X) + np.diag(np.full(n, np.inf))
+    offsets = X[np.argsort(apart, axis=1)[:, :k]] - X[:, None]
+    trace = (offsets**2).sum(axis=(1, 2)) / k
+    sphere = shrinkage * trace / d + VARIANCE_FLOOR * trace.mean() / d
+    for i in range(n):
+        scatter = offsets[i].T @ offsets[i] / k
+        yield (1 - shrinkage) * scatter + sphere[i] * np.eye(d)
+
+
+def covariances(density):
+    return np.array(list(each_covariance(density)))
+
+
+def kernels(density):
+    for center, covariance in zip(
+        density.centers_, each_covariance(density), strict=True
+    ):
+        root = np.linalg.cholesky(covariance)
+        yield multivariate_normal(center, Covariance.from_cholesky(root))
+
+
+def kernel_log_densities(density, Q):
+    """Log of what each kernel (row) adds to the density at each point (column)."""
+    values = [np.atleast_1d(kernel.logpdf(Q)) for kernel in kernels(density)]
+    return np.array(values) - math.log(len(values))
+
+
+def mixture_log_density(density, Q):
+    return logsumexp(kernel_log_densities(density, Q), axis=0)
+
+
+def assert_within_bound(density, Q):
+    """What is left out is no more than rtol of what is summed, and never negative."""
+    full = mixture_log_density(density, Q)
+    left_out = full - density.score_samples(Q)
+    # Kernels may be a thousand times as long as wide: dense covariances of condition
+    # 1e7 are the less exact, and here exponents of up to 1e7 cancel.
+    rounding = 1e-7 + 1e-8 * np.abs(full)
+    assert np.all(left_out >= -rounding)
+    assert np.all(left_out <= np.log1p(density.rtol) + rounding)
+    return left_out
+
+
+# The density is that mixture
+
+SAMPLES = {
+    "a line": (scattered(300, 1), {}),
+    "a plane": (scattered(300, 2), {}),
+    "swiss roll": (make_swiss_roll(300, noise=0.3, random_state=0)[0], {}),
+    "10 features": (scattered(300, 10), {}),
+    "20 features": (scattered(200, 20), {}),
+    "as many neighbours as features": (scattered(200, 8), {"n_neighbors": 8}),
+    "fewer neighbours than features": (scattered(200, 20), {"n_neighbors": 5}),
+    "one neighbour": (scattered(100, 3), {"n_neighbors": 1}),
+    "all neighbours": (scattered(70, 2), {"n_neighbors": 69}),
+    "near a subspace": (in_a_subspace(200, 30, 3), {"n_neighbors": 12}),
+    "not shrunk": (scattered(200, 3), {"shrinkage": 0.0}),
+    "not shrunk, fewer neighbours": (
+        in_a_subspace(200, 10, 2),
+        {"n_neighbors": 4, "shrinkage": 0.0},
+    ),
+    "spheres": (scattered(200, 4), {"shrinkage": 1.0}),
+    "a block and one": (scattered(65, 2), {}),
+    "two samples": (scattered(2, 3), {}),
+    "two samples of a line": (scattered(2, 1), {}),
+    "three samples": (scattered(3, 2), {}),
+    "three samples of 20 features": (scattered(3, 20), {}),
+    "a constant feature": (scattered(100, 3) * [1.0, 0.0, 1.0], {}),
+    "small units": (scattered(100, 3) * 1e-100, {}),
+    "large units": (scattered(100, 3) * 1e100, {}),
+}
+
+
+@pytest.mark.parametrize(("X", "params"), SAMPLES.values(), ids=SAMPLES)
+def test_density_is_the_mixture(X, params):
+    assert_within_bound(ManifoldParzenWindows(**params).fit(X), around(X))
+
+
+def test_many_features():
+    X = in_a_subspace(50, 784, 5)
+    density = ManifoldParzenWindows().fit(X)
+    assert density.directions_.shape == (50, density.n_neighbors_, 784)
+    assert_within_bound(density, np.vstack([X[:5], X[:5] + 0.5, 3 * X[:5]]))
+
+
+@pytest.mark.parametrize(("X", "params"), SAMPLES.values(), ids=SAMPLES)
+def test_attributes_give_the_covariances(X, params):
+    density = ManifoldParzenWindows(**params).fit(X)
+    v, u, r = density.variances_, density.directions_, density.residual_variances_
+    across = r[:, None, None] * np.eye(X.shape[1])
+    dense = across + np.einsum("nj,nja,njb->nab", v - r[:, None], u, u)
+    expected = covariances(density)
+    np.testing.assert_allclose(
+        dense / expected.max(), expected / expected.max(), 0, 1e-12
+    )
+    orthonormal = np.einsum("nia,nja->nij", u, u)
+    np.testing.assert_allclose(
+        orthonormal, np.broadcast_to(np.eye(u.shape[1]), orthonormal.shape), atol=1e-12
+    )
+
+
+def test_whole_shrinkage_is_a_variable_kernel_estimate():
+    X, k = scattered(150, 3), 7
+    density = ManifoldParzenWindows(k, shrinkage=1.0).fit(X)
+    squares = np.sort(pairwise_lengths(X) ** 2, axis=1)[:, 1 : k + 1].mean(axis=1) / 3
+    squares += VARIANCE_FLOOR * squares.mean()
+    Q = around(X)
+    apart = ((Q[:, None] - X) ** 2).sum(axis=2)
+    log_p = -0.5 * apart / squares - 1.5 * np.log(2 * np.pi * squares)
+    np.testing.assert_allclose(
+        density.score_samples(Q), logsumexp(log_p, axis=1) - np.log(150), atol=2e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "n_neighbors"),
+    [
+        (2, 1, 1),
+        (3, 784, 2),
+        (10, 5, 9),
+        (16, 3, 7),
+        (50, 784, 18),
+        (1000, 2, 12),
+        (1000, 30, 30),
+        (1024, 3, 13),
+        (1025, 3, 14),
+    ],
+)
+def test_automatic_choices(n, d, n_neighbors):
+    density = ManifoldParzenWindows().fit(scattered(n, d))
+    assert density.n_neighbors_ == n_neighbors
+    assert density.shrinkage_ == pytest.approx(d / (d + 5 * n_neighbors), rel=1e-15)
+
+
+def test_automatic_shrinkage_follows_the_neighbors_that_are_passed():
+    density = ManifoldParzenWindows(6).fit(scattered(100, 10))
+    assert (density.n_neighbors_, density.shrinkage_) == (6, 10 / 40)
+
+
+# The kernels that are left out
+
+
+def line_off_the_data(X, n_points):
+    """Points on a line that passes the samples by, and leaves them."""
+    start, end = X[np.argsort(X[:, 0])[[0, -1]]]
+    t = np.linspace(-1.0, 3.0, n_points)
+    return start + t[:, None] * (end - start) + 0.5
+
+
+def test_seams_of_a_fixed_number_of_centers_are_not_there():
+    X = scattered(1000, 10)
+    density = ManifoldParzenWindows().fit(X)
+    Q = line_off_the_data(X, 600)
+    parts = kernel_log_densities(density, Q)
+    full = logsumexp(parts, axis=0)
+
+    apart = np.linalg.norm(X[:, None] - Q, axis=2)
+    nearest = np.argsort(apart, axis=0)[:50]
+    of_nearest = logsumexp(np.take_along_axis(parts, nearest, axis=0), axis=0)
+    # The line is one on which nearest centres fail.
+    assert np.max(full - of_nearest) > 1.0
+    assert np.abs(np.diff(of_nearest - full)).max() > 0.1
+
+    found = density.score_samples(Q)
+    np.testing.assert_allclose(found, full, rtol=0, atol=1.1e-6)
+    assert np.abs(np.diff(found - full)).max() <= 1.1e-6
+
+
+@pytest.mark.parametrize("rtol", [0.5, 1e-2, 1e-4])
+@pytest.mark.parametrize("d", [1, 2, 10])
+def test_what_is_left_out_is_bounded(d, rtol):
+    X = scattered(1000, d)
+    density = ManifoldParzenWindows(rtol=rtol).fit(X)
+    Q = np.vstack([around(X), line_off_the_data(X, 200)])
+    left_out = assert_within_bound(density, Q)
+    # Some kernels are left out indeed.
+    assert left_out.max() > 1e-6 * rtol
+
+
+# Far away
+
+
+@pytest.mark.parametrize(("X", "params"), SAMPLES.values(), ids=SAMPLES)
+def test_far_points(X, params):
+    density = ManifoldParzenWindows(**params).fit(X)
+    widest = max(density.variances_.max(initial=0), density.residual_variances_.max())
+    rng = np.random.default_rng(2)
+    away = rng.normal(size=(20, X.shape[1]))
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    for log_p in (-1e5, -1e10, -1e20):
+        Q = X[:20].mean(axis=0) + np.sqrt(-2 * log_p * widest) * away
+        found = density.score_samples(Q)
+        assert np.all(np.isfinite(found))
+        assert np.all(found < 0.5 * log_p)
+        np.testing.assert_allclose(found, mixture_log_density(density, Q), rtol=1e-7)
+
+
+def test_log_density_falls_as_the_square_of_the_distance():
+    density = ManifoldParzenWindows().fit(scattered(100, 3))
+    distance = np.array([1e50, 1e100, 1e150])
+    values = density.score_samples(distance[:, None] * np.ones(3))
+    np.testing.assert_allclose(values[1:], values[0] * (distance[1:] / 1e50) ** 2)
+
+
+def test_beyond_floating_point_the_density_is_zero():
+    density = ManifoldParzenWindows().fit(scattered(100, 3))
+    far = np.array([[1e160, 0, 0], [1e160, -1e160, 1e160], [1e300, 1e300, -1e300]])
+    np.testing.assert_array_equal(density.score_samples(far), -np.inf)
+    together = density.score_samples(np.vstack([far, np.zeros((1, 3))]))
+    assert np.isfinite(together[-1])
+
+
+def test_groups_far_apart():
+    X = scattered(100, 2)
+    apart = np.vstack([X, X + 1e4])
+    one = ManifoldParzenWindows(8, shrinkage=0.1).fit(X)
+    two = ManifoldParzenWindows(8, shrinkage=0.1).fit(apart)
+    Q = around(X)
+    for shift in (0.0, 1e4):
+        np.testing.assert_allclose(
+            two.score_samples(Q + shift), one.score_samples(Q) - np.log(2), rtol=1e-6
+        )
+
+
+# Normalised, and what sample draws from
+
+
+def test_integral_over_a_line():
+    density = ManifoldParzenWindows().fit(scattered(80, 1))
+    x = np.linspace(-12, 12, 20_001)
+    p = np.exp(density.score_samples(x[:, None]))
+    assert simpson(p, x=x) == pytest.approx(1.0, abs=2e-6)
+
+
+@pytest.mark.parametrize("params", [{}, {"n_neighbors": 1, "shrinkage": 0.6}])
+def test_integral_over_the_plane(params):
+    density = ManifoldParzenWindows(**params).fit(scattered(20, 2) * [1.0, 0.4])
+    x, y = np.linspace(-12, 12, 601), np.linspace(-6, 6, 601)
+    Q = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    p = np.exp(density.score_samples(Q)).reshape(601, 601)
+    # Plain sums of smooth functions that vanish at the ends are exact.
+    integral = p.sum() * (x[1] - x[0]) * (y[1] - y[0])
+    assert integral == pytest.approx(1.0, abs=2e-6)
+
+
+SAMPLED = ["a line", "swiss roll", "fewer neighbours than features", "two samples"]
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_draws_follow_the_mixture_in_every_direction(name):
+    X, params = SAMPLES[name]
+    density = ManifoldParzenWindows(**params).fit(X)
+    drawn = density.sample(4000, random_state=0)
+    assert drawn.shape == (4000, X.shape[1])
+    for direction in scattered(5, X.shape[1], seed=3):
+        along = np.einsum("a,nab,b->n", direction, covariances(density), direction)
+        middle, width = X @ direction, np.sqrt(along)
+
+        def cdf(t, middle=middle, width=width):
+            return stats.norm.cdf(t[:, None], middle, width).mean(axis=1)
+
+        assert stats.kstest(drawn @ direction, cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_moments_of_draws(name):
+    X, params = SAMPLES[name]
+    density = ManifoldParzenWindows(**params).fit(X)
+    drawn = density.sample(20_000, random_state=1)
+    mean = X.mean(axis=0)
+    covariance = np.cov(X.T, bias=True) + covariances(density).mean(axis=0)
+    scale = np.sqrt(np.trace(covariance))
+    np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.03 * scale)
+    np.testing.assert_allclose(
+        np.atleast_2d(np.cov(drawn.T)), covariance, atol=0.05 * scale**2
+    )
+
+
+def test_likelihood_of_draws():
+    # The mean of log p over draws is the integral of p log p.
+    density = ManifoldParzenWindows().fit(scattered(80, 1))
+    x = np.linspace(-12, 12, 20_001)
+    log_p = density.score_samples(x[:, None])
+    entropy = -simpson(np.exp(log_p) * log_p, x=x)
+    drawn = density.score_samples(density.sample(20_000, random_state=0))
+    error = drawn.std() / np.sqrt(len(drawn))
+    assert -drawn.mean() == pytest.approx(entropy, abs=4 * error)
+
+
+def test_draws_are_reproducible():
+    density = ManifoldParzenWindows().fit(scattered(50, 3))
+    one, two = (density.sample(20, random_state=4) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, density.sample(20, random_state=5))
+    np.testing.assert_array_equal(density.sample(20, np.random.RandomState(4)), one)
+    assert density.sample().shape == (1, 3)
+    assert density.sample(0).shape == (0, 3)
+
+
+def test_draws_keep_to_working_memory():
+    density = ManifoldParzenWindows().fit(scattered(200, 40))
+    expected = density.sample(3000, random_state=0)
+    tracemalloc.start()
+    with config_context(working_memory=1):
+        drawn = density.sample(3000, random_state=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(drawn, expected, rtol=1e-12)
+    # Some arrays of the size of the result, and a MiB or two.
+    assert peak < 6 * drawn.nbytes + 2 * 2**20
+
+
+# score, and searches by it
+
+
+def test_score_is_the_mean():
+    X, Q = scattered(), scattered(50, seed=1)
+    density = ManifoldParzenWindows().fit(X)
+    assert density.score(Q) == pytest.approx(density.score_samples(Q).mean())
+    assert isinstance(density.score(Q), float)
+
+
+def test_cross_validation():
+    X, folds = scattered(), KFold(4)
+    scores = cross_val_score(ManifoldParzenWindows(), X, cv=folds)
+    expected = [
+        ManifoldParzenWindows().fit(X[train]).score_samples(X[test]).mean()
+        for train, test in folds.split(X)
+    ]
+    np.testing.assert_allclose(scores, expected, rtol=1e-12)
+
+
+def test_grid_search():
+    X, folds = make_swiss_roll(300, noise=0.5, random_state=0)[0], KFold(3)
+    grid = {"n_neighbors": [2, 8, 40], "shrinkage": [0.0, 0.1, 1.0]}
+    search = GridSearchCV(ManifoldParzenWindows(), grid, cv=folds).fit(X)
+    means = {
+        (k, s): cross_val_score(
+            ManifoldParzenWindows(k, shrinkage=s), X, cv=folds
+        ).mean()
+        for k in grid["n_neighbors"]
+        for s in grid["shrinkage"]
+    }
+    best = max(means, key=means.get)
+    assert tuple(search.best_params_.values()) == best
+    assert search.best_score_ == pytest.approx(means[best])
+    # Along a surface, spheres do not fit new samples best.
+    assert best[1] < 1
+    assert search.best_estimator_.score_samples(X).shape == (300,)
+
+
+# Invariance
+
+INVARIANT = {
+    "a plane": (2, {}),
+    "20 features": (20, {}),
+    "fewer neighbours than features": (20, {"n_neighbors": 6}),
+    "not shrunk": (3, {"shrinkage": 0.0}),
+}
+
+
+@pytest.fixture(params=INVARIANT.values(), ids=INVARIANT)
+def invariant(request):
+    """Samples, points and a density to fit."""
+    d, params = request.param
+    return on_grid(300, d), on_grid(100, d, seed=1), ManifoldParzenWindows(**params)
+
+
+def fitted_scores(density, X, Q):
+    return clone(density).fit(X).score_samples(Q)
+
+
+def test_rotation(invariant):
+    X, Q, density = invariant
+    R = ortho_group.rvs(X.shape[1], random_state=0)
+    np.testing.assert_allclose(
+        fitted_scores(density, X @ R, Q @ R), fitted_scores(density, X, Q), atol=2e-6
+    )
+
+
+@pytest.mark.parametrize("shift", [1.0, -(2.0**20), 2.0**30])
+def test_translation(invariant, shift):
+    X, Q, density = invariant
+    # The grid of X is lost to rounding beyond 2 ** 32 alone.
+    np.testing.assert_allclose(
+        fitted_scores(density, X + shift, Q + shift),
+        fitted_scores(density, X, Q),
+        atol=2e-6,
+    )
+
+
+@pytest.mark.parametrize("factor", [1e-50, 0.3, 1e3, 1e50])
+def test_scaling(invariant, factor):
+    X, Q, density = invariant
+    scaled = fitted_scores(density, factor * X, factor * Q)
+    np.testing.assert_allclose(
+        scaled + X.shape[1] * np.log(factor),
+        fitted_scores(density, X, Q),
+        rtol=1e-9,
+        atol=2e-6,
+    )
+
+
+def test_permutation_of_samples(invariant):
+    X, Q, density = invariant
+    order = np.random.default_rng(0).permutation(len(X))
+    np.testing.assert_allclose(
+        fitted_scores(density, X[order], Q), fitted_scores(density, X, Q), atol=2e-6
+    )
+
+
+def test_permutation_of_features(invariant):
+    X, Q, density = invariant
+    order = np.random.default_rng(0).permutation(X.shape[1])
+    np.testing.assert_allclose(
+        fitted_scores(density, X[:, order], Q[:, order]),
+        fitted_scores(density, X, Q),
+        atol=2e-6,
+    )
+
+
+# Duplicates, and other samples without spread
+
+
+@pytest.mark.parametrize("n_neighbors", [5, 40, "auto"])
+@pytest.mark.parametrize("d", [2, 20])
+def test_duplicates(d, n_neighbors):
+    X = scattered(80, d)
+    X[:30] = X[0]
+    density = ManifoldParzenWindows(n_neighbors).fit(X)
+    assert density.residual_variances_.min() > 0
+    assert_within_bound(density, around(X))
+
+
+def test_every_sample_twice():
+    # With one neighbour no covariance has any trace: the data's own scale serves.
+    X = np.repeat(scattered(40, 2), 2, axis=0)
+    density = ManifoldParzenWindows(1).fit(X)
+    variance = VARIANCE_FLOOR * X.var(axis=0).mean()
+    np.testing.assert_allclose(density.residual_variances_, variance)
+    peak = -np.log(40) - np.log(2 * np.pi * variance)
+    np.testing.assert_allclose(density.score_samples(X), peak, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -7e8, 1e-200])
+def test_identical_samples_do_not_depend_on_where_they_are(value):
+    X = np.full((31, 3), value)
+    density = ManifoldParzenWindows().fit(X)
+    peak = -1.5 * np.log(2 * np.pi * VARIANCE_FLOOR)
+    np.testing.assert_allclose(density.score_samples(X), peak, rtol=1e-12)
+    assert np.isfinite(density.score_samples(X + 1.0)).all()
+    np.testing.assert_allclose(density.sample(5, random_state=0), X[:5], atol=1e-2)
+
+
+def test_a_constant_feature_multiplies_the_density():
+    X = on_grid(150, 2)
+    flat = np.column_stack([X, np.full(150, 3.0)])
+    params = {"n_neighbors": 10, "shrinkage": 0.0}
+    density = ManifoldParzenWindows(**params).fit(flat)
+    floor = density.residual_variances_
+    np.testing.assert_allclose(floor, floor[0])
+    np.testing.assert_allclose(
+        density.score_samples(flat) + 0.5 * np.log(2 * np.pi * floor[0]),
+        ManifoldParzenWindows(**params).fit(X).score_samples(X),
+        atol=1e-4,
+    )
+
+
+# The same, however it is called
+
+
+def test_row_by_row():
+    X = scattered(500, 5)
+    density = ManifoldParzenWindows().fit(X)
+    Q = around(X)
+    alone = np.concatenate([density.score_samples(row[None]) for row in Q])
+    np.testing.assert_allclose(alone, density.score_samples(Q), rtol=0, atol=1.1e-6)
+
+
+@pytest.mark.parametrize("n_points", [1, 2, 31, 32, 33, 64, 65])
+def test_order_of_the_points(n_points):
+    X, Q = scattered(500, 5), scattered(n_points, 5, seed=1)
+    density = ManifoldParzenWindows().fit(X)
+    order = np.random.default_rng(0).permutation(n_points)
+    np.testing.assert_allclose(
+        density.score_samples(Q[order]), density.score_samples(Q)[order], atol=1.1e-6
+    )
+
+
+def test_copies_of_a_point_score_the_same():
+    density = ManifoldParzenWindows().fit(scattered(300, 3))
+    Q = np.repeat(scattered(3, 3, seed=1), 100, axis=0)
+    values = density.score_samples(Q).reshape(3, 100)
+    np.testing.assert_allclose(values, values[:, :1] * np.ones(100), atol=1.1e-6)
+
+
+def test_threads():
+    density = ManifoldParzenWindows().fit(scattered(500, 5))
+    parts = [scattered(300, 5, seed=seed) for seed in range(8)]
+    expected = [density.score_samples(Q) for Q in parts]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(density.score_samples, parts))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("d", [1, 4])
+def test_read_only_memmaps(tmp_path, d):
+    X = scattered(100, d)
+    expected = ManifoldParzenWindows().fit(X)
+    [path] = joblib.dump((X, expected), tmp_path / "density")
+    mapped, density = joblib.load(path, mmap_mode="r")
+    assert not mapped.flags.writeable
+    assert not density.centers_.flags.writeable
+    scores = expected.score_samples(X)
+    np.testing.assert_array_equal(density.score_samples(mapped), scores)
+    again = ManifoldParzenWindows().fit(mapped)
+    np.testing.assert_array_equal(again.score_samples(mapped), scores)
+    np.testing.assert_array_equal(
+        density.sample(9, random_state=0), expected.sample(9, random_state=0)
+    )
+
+
+@pytest.mark.parametrize("order", ["F", "strided"])
+def test_memory_layout(order):
+    X = scattered(100, 4)
+    other = np.asfortranarray(X) if order == "F" else np.repeat(X, 2, axis=1)[:, ::2]
+    expected = fitted_scores(ManifoldParzenWindows(), X, X)
+    found = fitted_scores(ManifoldParzenWindows(), other, other)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_float32_is_computed_in_float64():
+    X = scattered(100, 3).astype(np.float32)
+    density = ManifoldParzenWindows().fit(X)
+    assert density.centers_.dtype == np.float64
+    found = density.score_samples(X)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(
+        found, fitted_scores(ManifoldParzenWindows(), X.astype(float), X.astype(float))
+    )
+
+
+def test_fitting_leaves_the_samples_alone():
+    X = scattered(100, 3)
+    before = X.copy()
+    fitted_scores(ManifoldParzenWindows(), X, X)
+    np.testing.assert_array_equal(X, before)
+
+
+def test_pickles_score_the_same():
+    X = scattered(100, 3)
+    density = ManifoldParzenWindows(6, shrinkage=0.2, rtol=1e-3).fit(X)
+    copy = pickle.loads(pickle.dumps(density))
+    np.testing.assert_array_equal(copy.score_samples(X), density.score_samples(X))
+
+
+def test_clones_are_unfitted_and_fit_the_same():
+    X = scattered(100, 3)
+    density = ManifoldParzenWindows(6, shrinkage=0.2, rtol=1e-3).fit(X)
+    copy = clone(density)
+    assert copy.get_params() == density.get_params()
+    with pytest.raises(NotFittedError):
+        copy.score_samples(X)
+    np.testing.assert_array_equal(
+        copy.fit(X).score_samples(X), density.score_samples(X)
+    )
+
+
+def test_fitting_again_forgets():
+    density = ManifoldParzenWindows().fit(scattered(300, 5))
+    X = scattered(20, 2)
+    np.testing.assert_array_equal(
+        density.fit(X).score_samples(X), fitted_scores(ManifoldParzenWindows(), X, X)
+    )
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("n_neighbors", [10, 11, 1000])
+def test_too_many_neighbors_are_refused(n_neighbors):
+    with pytest.raises(
+        ValueError,
+        match=rf"n_neighbors={n_neighbors} with n_samples=10: .* 9 neighbours. Pass",
+    ):
+        ManifoldParzenWindows(n_neighbors).fit(scattered(10))
+
+
+def test_one_sample_is_refused():
+    with pytest.raises(ValueError, match=r"1 sample\(s\).*minimum of 2 is required"):
+        ManifoldParzenWindows().fit(scattered(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_neighbors", v) for v in (0, -1, 2.5, "all", None)]
+    + [("shrinkage", v) for v in (-0.1, 1.1, np.nan, "none", None)]
+    + [("rtol", v) for v in (0, 1, -1e-6, np.nan, None)],
+)
+def test_wrong_parameters_are_refused(name, value):
+    with pytest.raises(
+        ValueError, match=f"'{name}' parameter of ManifoldParzenWindows must be"
+    ):
+        ManifoldParzenWindows().set_params(**{name: value}).fit(scattered(10))
+
+
+@pytest.mark.parametrize("call", ["score_samples", "score", "sample"])
+def test_an_unfitted_density_says_so(call):
+    argument = 3 if call == "sample" else scattered(3)
+    with pytest.raises(NotFittedError, match="ManifoldParzenWindows"):
+        getattr(ManifoldParzenWindows(), call)(argument)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_points_that_are_not_finite_are_refused(value):
+    X = scattered(20)
+    wrong = X.copy()
+    wrong[3, 1] = value
+    with pytest.raises(ValueError, match="contains"):
+        ManifoldParzenWindows().fit(wrong)
+    with pytest.raises(ValueError, match="contains"):
+        ManifoldParzenWindows().fit(X).score_samples(wrong)
+
+
+def test_points_of_other_features_are_refused():
+    with pytest.raises(ValueError, match=r"3 features, but .* expecting 2 features"):
+        ManifoldParzenWindows().fit(scattered(20, 2)).score_samples(scattered(5, 3))
