@@ -13,6 +13,7 @@ from .density._parzen import ManifoldParzenWindows
 from .density._protocol import (
     HoldsDensity,
     as_density,
+    check_feature_names,
     fit_density,
     is_fitted,
     log_density,
@@ -44,9 +45,12 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
 
     def _fit_geometry(self, X, y=None, neighbors_graph=None):
         """Fit the density where needed, join the samples and measure the edges."""
-        X = validate_data(self, X, dtype=[np.float64, np.float32]).astype(np.float64)
+        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        self._dtype = X.dtype
+        X = X.astype(np.float64)
         given = ManifoldParzenWindows() if self.density is None else self.density
         self.density_ = self._fit_density(as_density(given), X, y)
+        check_feature_names(self.density_, self)
         self.graph_ = GeodesicGraph.from_points(
             X,
             LogDensity(self.density_, self.n_jobs, self.verbose),

@@ -33,8 +33,8 @@ def cached_if_hashable(memory, function, density, ignore=()):
     except Exception as error:
         warnings.warn(
             f"memory={memory.location!r} cannot cache this density: it cannot be "
-            f"pickled ({error}). Replace a lambda or a nested function by one defined "
-            "at the top of a module.",
+            f"pickled ({error.args[0] if error.args else error}). Replace a lambda or "
+            "a nested function by one defined at the top of a module.",
             UserWarning,
             stacklevel=3,
         )

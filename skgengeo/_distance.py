@@ -1,6 +1,6 @@
 """Geodesic distances as transformers."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import (
@@ -211,7 +211,7 @@ class GenerativeGeodesicDistance(
             ``disconnected="inf"``.
         """
         self.fit(X, y, neighbors_graph=neighbors_graph)
-        return self._distances(self.graph_, None, _floating_type(X))
+        return self._distances(self.graph_, None)
 
     def transform(self, X):
         """Distances of new points to the training samples, or to the landmarks.
@@ -230,11 +230,11 @@ class GenerativeGeodesicDistance(
             float32 where X is.
         """
         X, dtype = self._validate_queries(X)
+        check_array_fits(len(X), self._n_features_out, dtype)
+        seeds = self.graph_.attach(X)
         if self.n_landmarks is not None:
-            seeds = self.graph_.attach(X)
             return through_seeds(seeds, self.landmark_distances_).astype(dtype)
-        check_array_fits(len(X), self.graph_.n_vertices, dtype)
-        return self.graph_.distances_from(self.graph_.attach(X), dtype=dtype)
+        return self.graph_.distances_from(seeds, dtype=dtype)
 
     def distance_matrix(self, sources=None):
         """Rows of the matrix of distances between training samples.
@@ -248,9 +248,14 @@ class GenerativeGeodesicDistance(
         -------
         ndarray of shape (n_sources, n_samples) or (n_sources, n_landmarks)
             What `fit_transform` gives, for these rows alone.
+
+        Raises
+        ------
+        ValueError
+            Where a source is no training sample, or memory cannot hold the result.
         """
         check_is_fitted(self)
-        return self._distances(self.graph_, sources, np.float64)
+        return self._distances(self.graph_, sources)
 
     def distance(self, X, Y):
         """Distance between matched rows of X and Y.
@@ -265,10 +270,12 @@ class GenerativeGeodesicDistance(
         -------
         ndarray of shape (n_pairs,)
             Each from a search that stops at its target: no matrix is computed.
+            float32 where both X and Y are.
         """
         X, dtype = self._validate_queries(X)
-        Y, _ = self._validate_queries(Y)
+        Y, other = self._validate_queries(Y)
         check_consistent_length(X, Y)
+        dtype = np.promote_types(dtype, other)
         return self.graph_.distance_between(X, Y).astype(dtype)
 
     def path(self, i, j):
@@ -327,18 +334,24 @@ class GenerativeGeodesicDistance(
             Where a value is negative or NaN.
         """
         check_is_fitted(self)
-        graph = self.graph_
+        lams = list(lams)
         for lam in lams:
-            if not lam >= 0:
+            if not (isinstance(lam, Real) and lam >= 0):
                 raise ValueError(
                     f"lam={lam!r} in lams: it must be in [0, inf]. Pass np.inf for "
                     "Euclidean length, and small positive values to follow the density."
                 )
-            graph = graph.with_metric(lam=lam)
-            yield lam, self._distances(graph, sources, np.float64)
+        return self._along_lams(lams, sources)
 
-    def _distances(self, graph, sources, dtype):
+    def _along_lams(self, lams, sources):
+        graph = self.graph_
+        for lam in lams:
+            graph = graph.with_metric(lam=lam)
+            yield lam, self._distances(graph, sources)
+
+    def _distances(self, graph, sources):
         """Distances in one graph, to all samples or to the landmarks."""
+        dtype = self._dtype
         if sources is not None:
             sources = self._check_indices(sources)
         if self.n_landmarks is not None:
@@ -365,7 +378,14 @@ class GenerativeGeodesicDistance(
         return np.sort(rng.permutation(n)[: self.n_landmarks])
 
     def _check_indices(self, indices):
-        indices = np.atleast_1d(np.asarray(indices))
+        indices = np.atleast_1d(indices)
+        if indices.size == 0:
+            return np.empty(0, dtype=np.int64)
+        if indices.ndim > 1:
+            raise ValueError(
+                f"Indices of shape {indices.shape}: pass a flat list of the positions "
+                "of training samples."
+            )
         n = self.graph_.n_vertices
         if indices.dtype.kind not in "iu":
             raise ValueError(
@@ -384,9 +404,3 @@ class GenerativeGeodesicDistance(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _floating_type(X):
-    """float32 where X is, else float64."""
-    dtype = getattr(X, "dtype", None)
-    return np.float32 if dtype == np.float32 else np.float64

@@ -5,6 +5,8 @@ through `as_density`; nothing else in the package asks what kind of model it has
 """
 
 import sys
+import warnings
+from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_outlier_detector
@@ -18,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from .._batching import row_batches
+from .._compat import searched_parameters
 
 # What scores as its last step, or its only one, does.
 WRAPPERS = Pipeline | FrozenEstimator | GridSearchCV | RandomizedSearchCV
@@ -25,6 +28,8 @@ WRAPPERS = Pipeline | FrozenEstimator | GridSearchCV | RandomizedSearchCV
 THREAD_BATCH = 8192
 # Another density may hold a number for each of some thousands of kernels.
 FOREIGN_ROW_BYTES = 8 * 5000
+# Of a density's own errors, these are passed on as they are.
+PASSED_ON = (NotFittedError, MemoryError, Warning)
 ACCEPTED = (
     "an object with score_samples(X), such as sklearn.neighbors.KernelDensity or "
     "sklearn.mixture.GaussianMixture; with log_prob(X), such as a normalizing flow; "
@@ -132,7 +137,7 @@ def as_density(density):
         :func:`sklearn.base.clone`, and so in Pipeline, GridSearchCV and
         cross_val_score; use it for fitted candidates of a search,
         ``param_grid={"density": [as_density(a), as_density(b)]}``, which would lose
-        their fit otherwise. An unfitted one is returned as it is.
+        their fit otherwise and are refused. An unfitted one is returned as it is.
 
     Raises
     ------
@@ -160,7 +165,7 @@ def as_density(density):
     if isinstance(density, FrozenEstimator | _ForeignDensity):
         return density
     if hasattr(density, "score_samples"):
-        if not isinstance(density, BaseEstimator):
+        if not (isinstance(density, BaseEstimator) and hasattr(density, "fit")):
             return _ScoreSamplesDensity(density)
         return FrozenEstimator(density) if is_fitted(density) else density
     torch = sys.modules.get("torch")
@@ -250,10 +255,49 @@ def fit_density(density, X, y=None):
     -------
     estimator
         Fitted; never the object that was passed, where that had to be fitted.
+
+    Raises
+    ------
+    ValueError
+        Where the density's ``fit`` raises.
     """
     if is_fitted(density):
         return density
-    return clone(density).fit(X, y)
+    fitted = clone(density)
+    try:
+        fitted.fit(X, y)
+    except PASSED_ON:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"The density {_name(density)} raised {type(error).__name__} when it was "
+            f"fitted to an array of shape {X.shape}: {error}. Change its parameters, "
+            "or pass a density that is fitted already."
+        ) from error
+    return fitted
+
+
+def check_feature_names(density, estimator):
+    """Refuse a density of features in another order than those of an estimator.
+
+    Parameters
+    ----------
+    density, estimator : estimator
+        Fitted, and asked for ``feature_names_in_`` where they have it.
+
+    Raises
+    ------
+    ValueError
+        Where the names differ.
+    """
+    known = getattr(density, "feature_names_in_", None)
+    given = getattr(estimator, "feature_names_in_", None)
+    if known is not None and given is not None and not np.array_equal(known, given):
+        raise ValueError(
+            f"The density {_name(density)} was fitted on features {list(known)}, and "
+            f"X has {list(given)}. Pass X with the columns of the density, in their "
+            "order."
+        )
 
 
 def log_density(density, X, *, n_jobs=None, verbose=False):
@@ -292,11 +336,23 @@ def log_density(density, X, *, n_jobs=None, verbose=False):
     threads = getattr(_unwrapped(density), "_thread_safe", False)
     size = THREAD_BATCH if threads else None
     batches = row_batches(len(X), size=size, row_bytes=FOREIGN_ROW_BYTES)
-    values = Parallel(n_jobs=n_jobs if threads else 1, require="sharedmem")(
-        delayed(_checked_scores)(density, X[rows], rows.start)
-        for rows in tqdm(batches, desc="log density", disable=not verbose)
-    )
+    with _nameless_points(density):
+        values = Parallel(n_jobs=n_jobs if threads else 1, require="sharedmem")(
+            delayed(_checked_scores)(density, X[rows], rows.start)
+            for rows in tqdm(batches, desc="log density", disable=not verbose)
+        )
     return np.concatenate([*values, np.empty(0)])
+
+
+@contextmanager
+def _nameless_points(density):
+    """No warning that arrays lack the names of the frame the density was fitted on."""
+    if getattr(density, "feature_names_in_", None) is None:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        yield
 
 
 def _unwrapped(density):
@@ -310,7 +366,7 @@ def _checked_scores(density, X, first_row):
     name = _name(density)
     try:
         values = density.score_samples(X)
-    except (NotFittedError, MemoryError):
+    except PASSED_ON:
         raise
     except Exception as error:
         raise ValueError(
@@ -377,20 +433,40 @@ class HoldsDensity:
         Raises
         ------
         ValueError
-            Where a parameter of a fitted density is set.
+            Where a parameter of a fitted density is set, or where a search of
+            scikit-learn sets a density that was fitted until the search cloned it.
         """
         nested = [key for key in params if key.startswith("density__")]
         density = params.get("density", self.density)
-        if nested and density is not None:
-            frozen = keep_fitted(density)
-            if isinstance(frozen, FrozenEstimator | _ForeignDensity):
-                raise ValueError(
-                    f"{nested[0]}={params[nested[0]]!r}: the density "
-                    f"{_name(frozen)} is fitted, and setting its parameters would "
-                    "change nothing. Pass it unfitted, and it will be fitted with "
-                    "them, or set_params(density=...) to another fitted density."
-                )
+        if nested and _keeps_fit(density):
+            raise ValueError(
+                f"{nested[0]}={params[nested[0]]!r}: the density "
+                f"{_name(keep_fitted(density))} is fitted, and setting its parameters "
+                "would change nothing. Pass it unfitted, and it will be fitted with "
+                "them, or set_params(density=...) to another fitted density."
+            )
+        if "density" in params:
+            _refuse_clone_of_fitted(density)
         return super().set_params(**params)
+
+
+def _keeps_fit(density):
+    """Whether a density is fitted, and so is not fitted again."""
+    return isinstance(keep_fitted(density), FrozenEstimator | _ForeignDensity)
+
+
+def _refuse_clone_of_fitted(density):
+    """Raise where a density comes from a search that has lost its fit by cloning."""
+    if _keeps_fit(density):
+        return
+    for name, candidate in searched_parameters().items():
+        is_density = name.split("__")[-1] == "density"
+        if is_density and type(candidate) is type(density) and _keeps_fit(candidate):
+            raise ValueError(
+                f"{name}={candidate!r} is fitted, and a search clones its candidates, "
+                "which loses their fit. Pass skgengeo.density.as_density(...) of each "
+                "fitted candidate, which keeps it, or pass them unfitted."
+            )
 
 
 def _shallow_copy(estimator):

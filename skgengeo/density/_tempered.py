@@ -8,7 +8,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, _fit_context
 from ._parzen import ManifoldParzenWindows
-from ._protocol import HoldsDensity, as_density, fit_density, log_density
+from ._protocol import (
+    HoldsDensity,
+    as_density,
+    check_feature_names,
+    fit_density,
+    log_density,
+)
 
 
 class TemperedDensity(HoldsDensity, BaseEstimator):
@@ -81,6 +87,7 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         X = validate_data(self, X, dtype=np.float64)
         inner = ManifoldParzenWindows() if self.density is None else self.density
         self.density_ = fit_density(as_density(inner), X, y)
+        check_feature_names(self.density_, self)
         return self
 
     def score_samples(self, X):
