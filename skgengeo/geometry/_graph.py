@@ -334,14 +334,13 @@ class GeodesicGraph:
         that the metric is Euclidean along them, up to a factor.
         """
         lam, _, exponent = self.metric
-        if lam == 0 or self.n_edges == 0:
-            return 0.0
         edges = self.neighborhood.edges
         long = edges.length > 0
-        mean = self._costs(self.neighborhood.profile, edges.length)[long]
+        if not long.any():
+            return 0.0
+        costs = self._costs(self.neighborhood.profile, edges.length)[long]
         ceiling = np.exp(log_cost(np.array(-np.inf), lam=lam, exponent=exponent))
-        share = mean > SATURATION * ceiling * edges.length[long]
-        return float(share.mean()) if len(share) else 0.0
+        return float(np.mean(costs > SATURATION * ceiling * edges.length[long]))
 
     def connecting_epsilon(self):
         """Smallest ε at which the ε-graph of the vertices is connected.

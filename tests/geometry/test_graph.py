@@ -329,6 +329,11 @@ def test_saturated_share(exponent):
     assert np.all(np.diff(shares) >= 0)
 
 
+def test_saturated_share_is_of_edges_that_have_a_length():
+    graph = graph_of(np.repeat(X, 2, axis=0), n_neighbors=9)
+    assert graph.with_metric(lam=1e6).saturated_share == 1.0
+
+
 def test_connecting_epsilon():
     graph = graph_of()
     epsilon = graph.connecting_epsilon()
@@ -499,6 +504,16 @@ def test_distance_between_points_is_the_shortest_way(rule):
     found = graph.distance_between(P, Q)
     np.testing.assert_allclose(found, expected, rtol=TOL)
     np.testing.assert_allclose(graph.distance_between(Q, P), found, rtol=TOL)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_distance_between_a_vertex_and_a_point_is_that_of_its_row(rule):
+    graph = graph_of(**rule)
+    Q = new_points(8)
+    rows = graph.distances_from(graph.attach(Q))
+    for q, row in zip(Q, rows, strict=True):
+        found = graph.distance_between(X, np.broadcast_to(q, X.shape))
+        np.testing.assert_allclose(found, row, rtol=1e-6)
 
 
 def test_distance_of_a_new_point_to_itself_is_zero():
