@@ -433,11 +433,17 @@ class HoldsDensity:
         Raises
         ------
         ValueError
-            Where a parameter of a fitted density is set, or where a search of
-            scikit-learn sets a density that was fitted until the search cloned it.
+            Where a parameter of a fitted density or of None is set, or where a search
+            of scikit-learn sets a density that was fitted until the search cloned it.
         """
         nested = [key for key in params if key.startswith("density__")]
         density = params.get("density", self.density)
+        if nested and density is None:
+            raise ValueError(
+                f"{nested[0]}={params[nested[0]]!r}: density=None has no parameters to "
+                "set. Pass density=ManifoldParzenWindows(), which is what None stands "
+                "for, or another unfitted density."
+            )
         if nested and _keeps_fit(density):
             raise ValueError(
                 f"{nested[0]}={params[nested[0]]!r}: the density "
