@@ -129,6 +129,8 @@ def radial_distance(cost, r1, r2, angle):
         return _radial_length(cost, r1, r2)
     # Through the origin: a curve in any case, and the geodesic of opposite points.
     lengths = [_radial_length(cost, 0.0, r1) + _radial_length(cost, 0.0, r2)]
+    if r1 == 0:
+        return lengths[0]
     turns = r1 / np.cosh(np.linspace(0.0, 21.0, 100))
     near, far = (_from_turn(cost, turns, r)[0] for r in (r1, r2))
     # The turn lies beside the way (-1) or on it (1).
@@ -207,7 +209,7 @@ class FastMarching:
     def _grid(self, n_cells):
         axis = np.linspace(-self.half_width, self.half_width, n_cells + 1)
         points = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
-        cost = self.cost(points.reshape(-1, 2)).reshape(points.shape[:2])
+        cost = np.stack([self.cost(row) for row in points])
         return points, 1 / cost, float(axis[1] - axis[0])
 
     def _on_grid(self, source, targets, points, speed, spacing):
