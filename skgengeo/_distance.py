@@ -157,7 +157,7 @@ class GenerativeGeodesicDistance(
         self.verbose = verbose
         self.n_landmarks = n_landmarks
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
     def fit(self, X, y=None, *, neighbors_graph=None):
         """Fit the density where needed, and build the graph.
 

@@ -28,8 +28,6 @@ WRAPPERS = Pipeline | FrozenEstimator | GridSearchCV | RandomizedSearchCV
 THREAD_BATCH = 8192
 # Another density may hold a number for each of some thousands of kernels.
 FOREIGN_ROW_BYTES = 8 * 5000
-# Of a density's own errors, these are passed on as they are.
-PASSED_ON = (NotFittedError, MemoryError, Warning)
 ACCEPTED = (
     "an object with score_samples(X), such as sklearn.neighbors.KernelDensity or "
     "sklearn.mixture.GaussianMixture; with log_prob(X), such as a normalizing flow; "
@@ -266,13 +264,13 @@ def fit_density(density, X, y=None):
     fitted = clone(density)
     try:
         fitted.fit(X, y)
-    except PASSED_ON:
-        raise
     except Exception as error:
+        if _speaks_for_itself(density, error):
+            raise
         raise ValueError(
             f"The density {_name(density)} raised {type(error).__name__} when it was "
-            f"fitted to an array of shape {X.shape}: {error}. Change its parameters, "
-            "or pass a density that is fitted already."
+            f"fitted to an array of shape {X.shape}: {str(error).rstrip('.')}. Change "
+            "its parameters, or pass a density that is fitted already."
         ) from error
     return fitted
 
@@ -366,13 +364,13 @@ def _checked_scores(density, X, first_row):
     name = _name(density)
     try:
         values = density.score_samples(X)
-    except PASSED_ON:
-        raise
     except Exception as error:
+        if _speaks_for_itself(density, error):
+            raise
         raise ValueError(
             f"The density {name} raised {type(error).__name__} on an array of shape "
-            f"{X.shape}: {error}. It has to score any finite points of "
-            f"{X.shape[1]} features."
+            f"{X.shape}: {str(error).rstrip('.')}. It has to score any finite points "
+            f"of {X.shape[1]} features."
         ) from error
     values = np.asarray(values)
     if values.shape != (len(X),):
@@ -399,9 +397,17 @@ def _checked_scores(density, X, first_row):
     return values
 
 
+def _speaks_for_itself(density, error):
+    """Whether an error of a density is passed on as it is."""
+    if isinstance(error, NotFittedError | MemoryError | Warning):
+        return True
+    return isinstance(_unwrapped(density), HoldsDensity)
+
+
 def _name(density):
     inner = _unwrapped(density)
-    return type(getattr(inner, "model", inner)).__name__
+    model = getattr(inner, "model", inner)
+    return getattr(model, "__name__", type(model).__name__)
 
 
 class HoldsDensity:

@@ -68,7 +68,7 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         self.density = density
         self.temperature = temperature
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
     def fit(self, X, y=None):
         """Fit the density, unless it is fitted already.
 
