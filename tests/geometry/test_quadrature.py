@@ -125,12 +125,12 @@ def test_smaller_exponents_and_larger_lams_are_served(edges, exponent):
 
 
 def test_error_falls_with_the_tolerance(edges):
-    (metric,) = edges.metrics([0.1])
+    metric = Metric(0.1, edges.reference)
     errors, evaluations = [], []
     for tol in (1e-2, 1e-3, 1e-4):
-        profile = edges.profile([metric], tol=tol)
+        profile = edges.profile(edges.metrics(), tol=tol)
         found = edges.errors(profile, metric)
-        assert (found <= tol).mean() >= 0.995
+        assert (found <= tol).mean() >= 0.99
         errors.append(np.quantile(found, 0.99))
         evaluations.append(profile.n_evaluations)
     assert np.all(np.diff(errors) < 0)
@@ -152,7 +152,7 @@ def test_profile_passes_through_the_density(edges):
 
 def test_refining_reaches_other_metrics_and_keeps_what_it_has(edges):
     coarse = edges.profile(edges.metrics())
-    other = Metric(1e-3, edges.reference, 2.0)
+    other = Metric(1e-4, edges.reference)
     before = edges.log_density.n_points
     fine = refine_profile(
         coarse,
@@ -160,7 +160,7 @@ def test_refining_reaches_other_metrics_and_keeps_what_it_has(edges):
         edges.length,
         edges.log_density,
         [*edges.metrics(), other],
-        tol=TOL,
+        tol=TOL / 10,
     )
     fresh = edges.log_density.n_points - before
     assert fresh > 0
@@ -210,7 +210,7 @@ def test_cheap_where_log_density_is_a_parabola(degree):
 
     metrics = [Metric(lam, 1.0) for lam in REFERENCE_LAMS]
     profile = one_segment(log_density, metrics)
-    assert profile.n_evaluations == 2
+    assert profile.n_evaluations == 3
     for metric in metrics:
         exact = oracles.segment_costs(
             log_density, np.array([[0.0]]), np.array([[1.0]]), metric
@@ -291,7 +291,7 @@ def test_tophat_kernel_density_stays_within_the_caps():
     assert (profile.error[count >= MAX_NODES] > 0).all()
     # What is not met is said.
     missed = edges.errors(profile, metric) > 0.05
-    assert (profile.error[missed] > TOL).all()
+    assert (profile.error[::2][missed] > TOL).all()
 
 
 def test_rounded_log_density_stays_within_the_caps():
@@ -338,6 +338,6 @@ def test_read_only_arrays():
         edges.length,
         edges.log_density,
         edges.metrics([1e-3]),
-        tol=TOL,
+        tol=TOL / 100,
     )
     assert finer.n_evaluations > profile.n_evaluations
