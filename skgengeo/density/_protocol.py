@@ -77,6 +77,21 @@ class _LogPdfDensity(_ForeignDensity):
             return self.model.logpdf(X.T)
         return _one_each_row(self.model.logpdf(X), X)
 
+    def __reduce_ex__(self, protocol):
+        from scipy.stats import gaussian_kde
+
+        kde = self.model
+        if type(kde) is not gaussian_kde:
+            return super().__reduce_ex__(protocol)
+        # It keeps a bandwidth that is a number in a lambda, which cannot be pickled.
+        return _gaussian_kde_density, (kde.dataset, kde.factor, kde.weights)
+
+
+def _gaussian_kde_density(dataset, bandwidth, weights):
+    from scipy.stats import gaussian_kde
+
+    return _LogPdfDensity(gaussian_kde(dataset, bandwidth, weights))
+
 
 class _LogProbDensity(_ForeignDensity):
     """``model.log_prob(X)``, in tensors where the model is made of them."""

@@ -100,6 +100,10 @@ def fitted_densities():
     """Every kind of fitted density, and points that it scores."""
     foreign = {name: (m, scattered(d=d)) for name, (m, d) in STANDARD_NORMALS.items()}
     foreign["gaussian_kde"] = stats.gaussian_kde(scattered().T), scattered(seed=1)
+    bandwidths = {"number": 0.4, "rule": "silverman", "function": lambda kde: 0.3}
+    for kind, bandwidth in bandwidths.items():
+        weighted = stats.gaussian_kde(scattered().T, bandwidth, np.arange(1.0, 41.0))
+        foreign[f"gaussian_kde by {kind}"] = weighted, scattered(seed=1)
     fitted = {name: (m, scattered(seed=1)) for name, m in fitted_estimators().items()}
     return foreign | fitted
 
