@@ -320,18 +320,17 @@ class GenerativeGeodesicDistance(
         sources : array-like of int, optional
             Rows to compute, as in `distance_matrix`.
 
-        Yields
-        ------
-        lam : float
-            One of `lams`, in their order.
-        distances : ndarray
-            As `distance_matrix` gives them at this λ. The fitted transformer keeps
-            its own.
+        Returns
+        -------
+        iterator of tuple
+            Pairs ``(lam, distances)`` in the order of `lams`, each computed when it is
+            asked for: what `distance_matrix` gives at this λ. The fitted transformer
+            keeps its own.
 
         Raises
         ------
         ValueError
-            Where a value is negative or NaN.
+            Where a value is no number in [0, inf]; before anything is computed.
         """
         check_is_fitted(self)
         lams = list(lams)
