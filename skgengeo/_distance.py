@@ -23,7 +23,10 @@ class GenerativeGeodesicDistance(
     A density p makes a step through its samples cheap and a step through empty space
     dear: the cost per unit length is
 
-    .. math:: c(x) = \\left(\\frac{p_0 + \\lambda p_0}{p(x) + \\lambda p_0}\\right)^s.
+    .. math::
+
+        c(x) = \\left(\\frac{p_0 + \\lambda}{p(x) + \\lambda}\\right)^s ,
+        \\qquad \\lambda = \\mathtt{lam} \\cdot p_0 .
 
     Distances are lengths of shortest paths in a neighbourhood graph of the training
     samples, each edge measured by the integral of c along it: eqs. :eq:`eq-cost` and
@@ -50,7 +53,8 @@ class GenerativeGeodesicDistance(
     n_graph_neighbors : int or None, default=None
         Number of neighbours of the kNN graph, which has an edge where either end is
         among the nearest of the other. With `epsilon` too, both must hold. Where both
-        are None it is ``ceil(log2(n_samples))``.
+        are None it is ``ceil(log2(n_samples))``. Beyond 15 features and 20,000 samples
+        neighbours are approximate.
     disconnected : {"connect", "error", "inf"}, default="connect"
         What to do about a graph of several components: add the edges of the Euclidean
         minimum spanning tree that join them, and warn; raise; or leave infinite
@@ -59,11 +63,13 @@ class GenerativeGeodesicDistance(
         Relative tolerance of the length of an edge.
     memory : None, str or joblib.Memory, default=None
         Cache of all that does not depend on λ, p0 and the exponent: the fit of the
-        density, the graph, and the density along its edges.
+        density, the graph, and the density along its edges. A density that cannot be
+        pickled is not cached, with a warning.
     random_state : None, int or RandomState, default=None
         For approximate neighbours and the choice of landmarks.
     n_jobs : None or int, default=None
-        Number of threads, as in scikit-learn. Results do not depend on it.
+        Number of threads, as in scikit-learn. With exact neighbours results do not
+        depend on it.
     verbose : bool, default=False
         Show progress bars.
     n_landmarks : int or None, default=None
