@@ -26,8 +26,9 @@ class ManifoldParzenWindows(BaseEstimator):
     """Kernel density whose kernels follow the data.
 
     Each sample carries a Gaussian whose covariance is that of its nearest neighbours
-    about it, shrunk towards a sphere. Where the data lie near a surface, so does the
-    density, which an isotropic kernel of any bandwidth cannot do.
+    about it, shrunk towards a sphere: eq. :eq:`eq-parzen` of the user guide, after
+    [1]_. Where the data lie near a surface, so does the density, which an isotropic
+    kernel of any bandwidth cannot do.
 
     Parameters
     ----------
@@ -74,9 +75,10 @@ class ManifoldParzenWindows(BaseEstimator):
     sum, so that the density has no visible seams where a fixed number of near centres
     would make some.
 
-    The rules behind "auto" are this package's own. They come within 0.2 nats a sample
-    of the best held-out likelihood in few features; in tens of features, where most
-    data lie in fewer directions, less shrinkage often fits better.
+    The rules behind "auto", eq. :eq:`eq-parzen-auto`, are this package's own. They
+    come within 0.2 nats a sample of the best held-out likelihood in few features; in
+    tens of features, where most data lie in fewer directions, less shrinkage often
+    fits better.
 
     References
     ----------

@@ -22,7 +22,7 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
 
     In many dimensions log densities of neighbours differ by hundreds, and the cost of
     a geodesic is zero or infinite. A temperature of the order of the dimension makes
-    them comparable: with ``temperature = d`` the cost at λ = 0 is the
+    them comparable: with ``temperature = d`` the cost :eq:`eq-cost` at λ = 0 is the
     dimension-adapted one, ``p ** (-1 / d)``.
 
     Parameters

@@ -34,7 +34,8 @@ class GeodesicGraph:
 
     Made by `from_points`; the constructor puts its parts together. The cost per unit
     length is ``c = ((p0 + lam p0) / (p + lam p0)) ** exponent``, and the weight of an
-    edge the integral of c along its straight segment.
+    edge the integral of c along its straight segment: eqs. :eq:`eq-log-cost` and
+    :eq:`eq-edge` of the user guide.
 
     Parameters
     ----------
