@@ -12,7 +12,7 @@ VENV := .venv
 VENV_OLDEST := .venv-oldest
 # Bytecode is made at the first import, of what is imported: half the time of set-up.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
-# Workers share the cores; more threads in each would only wait for each other.
+# Processes share the cores; more threads in each would only wait for each other.
 PYTEST := -m pytest -n logical --maxprocesses 4 --dist worksteal
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 # For a failed scikit-fmm, which is built from source: an error only under CI.
@@ -34,7 +34,8 @@ help: ## List the targets
 
 demo: $(VENV)/.installed-plot ## Run the quick start: a table, and a figure as PNG
 	@mkdir -p "$(SKGENGEO_OUTPUT)"
-	SKGENGEO_OUTPUT="$(SKGENGEO_OUTPUT)" $(VENV)/bin/python examples/plot_quickstart.py
+	$(ONE_THREAD) SKGENGEO_OUTPUT="$(SKGENGEO_OUTPUT)" \
+		$(VENV)/bin/python examples/plot_quickstart.py
 
 test: $(VENV)/.installed-test ## Run the tests and the doctests
 	$(ONE_THREAD) $(VENV)/bin/python $(PYTEST) $(PYTEST_ARGS)
@@ -56,7 +57,8 @@ format: $(VENV)/.installed-dev ## Format the code and apply safe fixes
 doc: $(VENV)/.installed-doc ## Build the site in doc/_build/html, warnings as errors
 	@rm -rf doc/api
 	@echo "Building the site; its examples are run."
-	$(VENV)/bin/python -m sphinx -b html -q -E -W --keep-going -n doc doc/_build/html
+	$(ONE_THREAD) $(VENV)/bin/python -m sphinx \
+		-b html -q -E -W --keep-going -n doc doc/_build/html
 	@echo "The site: doc/_build/html/index.html"
 
 clean: ## Remove environments, caches and everything generated
