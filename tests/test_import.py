@@ -1,0 +1,50 @@
+"""What importing the package costs: nothing that takes seconds."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import skgengeo
+import skgengeo.density
+import skgengeo.geometry
+
+SLOW = {"pynndescent", "umap", "matplotlib", "torch", "pandas", "polars"}
+
+
+def modules_after(statement):
+    """Top-level names of all modules of a fresh interpreter."""
+    code = f"import json, sys; {statement}; print(json.dumps(list(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return {name.split(".")[0] for name in json.loads(done.stdout)}
+
+
+IMPORT = "import skgengeo, skgengeo.density, skgengeo.geometry"
+
+
+def test_import_is_light():
+    loaded = modules_after(IMPORT)
+    assert "skgengeo" in loaded
+    # From 1.9 on scikit-learn imports pandas itself, where there is one.
+    assert not SLOW & (loaded - modules_after("import sklearn.manifold"))
+
+
+def test_import_needs_nothing_slow():
+    without = "; ".join(f"sys.modules[{name!r}] = None" for name in sorted(SLOW))
+    assert "skgengeo" in modules_after(f"{without}; {IMPORT}")
+
+
+def test_what_is_imported_is_seen():
+    assert "polars" in modules_after("import polars")
+
+
+@pytest.mark.parametrize(
+    "package", [skgengeo, skgengeo.density, skgengeo.geometry], ids=lambda p: p.__name__
+)
+def test_public_names_exist(package):
+    assert package.__all__ == sorted(set(package.__all__))
+    for name in package.__all__:
+        assert hasattr(package, name)
