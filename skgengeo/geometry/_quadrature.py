@@ -301,8 +301,8 @@ def _interpolate_remainder(x, y, t, values):
     """A parabola plus the logarithm of the polynomial through ``p / exp(parabola)``.
 
     The parabola goes through the outer nodes and the middle one: :eq:`eq-interpolant`.
-    False where there is no such interpolant: the remainder leaves the range of floating point, or its
-    polynomial is not positive.
+    False where there is no such interpolant: the remainder leaves the range of floating
+    point, or its polynomial is not positive.
     """
     middle = np.argmin(np.abs(x - (x[0] + x[-1]) / 2))
     slope = (y[-1] - y[0]) / (x[-1] - x[0])
