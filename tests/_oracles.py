@@ -241,7 +241,7 @@ class FastMarching:
         c + h dc/dy + c h'^2 / 2, y being the direction across. The best has
         (c h')' = dc/dy, and gains c h'^2 / 2.
         """
-        t = np.linspace(0.0, 1.0, 33)
+        t = np.linspace(0.0, 1.0, 17)
         radius = np.linalg.norm(ahead, axis=1)[:, None]
         across = np.column_stack([-ahead[:, 1], ahead[:, 0]]) / np.maximum(radius, 1e-9)
 
