@@ -11,6 +11,7 @@ where their costs differ, an edge gets more nodes.
 The nodes know nothing of λ, p0 or the exponent, and serve all of them.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,11 @@ MIN_STENCIL, MAX_REMAINDER, COARSE_NODES = 5, 30.0, 3
 # so that a jump of log p ends.
 MIN_INTERVAL = 2.0**-12
 MAX_NODES = 65
+# Panels of six Gauss points, in which log p varies by no more than about this many
+# nats: they integrate c of a given interpolant to 1e-4, and mostly to far less.
+PANEL, MAX_PANELS = 5.0, 64
+# Edges in a call of a compiled kernel, which Ctrl-C cannot interrupt.
+EDGE_BATCH = 20_000
 # An interval this many times steeper than those beside it holds a jump.
 STEEP = 8.0
 GAUSS_POSITION, GAUSS_WEIGHT = np.polynomial.legendre.leggauss(6)
@@ -154,13 +160,13 @@ def edge_costs(profile, length, metric):
     ndarray of shape (n_edges,)
         Geodesic lengths of the straight segments.
     """
-    mean = _mean_costs(
-        profile.indptr,
-        profile.position,
-        profile.log_density - metric.log_p0,
-        metric.lam,
-        metric.exponent,
-    )
+    mean = np.empty(len(length))
+    log_ratio = profile.log_density - metric.log_p0
+    for rows in row_batches(len(length), size=EDGE_BATCH):
+        indptr = profile.indptr[rows.start : rows.stop + 1]
+        _mean_costs(
+            indptr, profile.position, log_ratio, metric.lam, metric.exponent, mean[rows]
+        )
     return length * mean
 
 
@@ -185,7 +191,17 @@ def _refine(nodes, segments, length, log_density, metrics, tol, n_evaluations):
     while len(nodes.edge):
         fresh = np.full((len(nodes.edge), nodes.position.shape[1] + 1), np.nan)
         error = np.zeros(len(nodes.edge))
-        _plan(nodes.count, nodes.position, nodes.values, table, tol, fresh, error)
+        for rows in row_batches(len(nodes.edge), size=EDGE_BATCH):
+            some = nodes[rows]
+            _plan(
+                some.count,
+                some.position,
+                some.values,
+                table,
+                tol,
+                fresh[rows],
+                error[rows],
+            )
         asks = ~np.isnan(fresh[:, 0])
         finished.append(nodes[~asks])
         errors.append(error[~asks])
@@ -355,39 +371,53 @@ def _interval_points(x, y, jump, k, t, fine, coarse):
 
 
 @njit(cache=True, nogil=True)
+def _gauss_points(x, y, k):
+    """Points and weights in interval k: Gauss's, in panels that c can be smooth on."""
+    step = abs(y[k + 1] - y[k])
+    n_panels = min(math.ceil(step / PANEL), MAX_PANELS) if np.isfinite(step) else 1
+    n_panels, m = max(n_panels, 1), len(GAUSS_POSITION)
+    width = (x[k + 1] - x[k]) / n_panels
+    t = np.empty(n_panels * m)
+    for panel in range(n_panels):
+        inside = slice(panel * m, (panel + 1) * m)
+        t[inside] = x[k] + width * (panel + GAUSS_POSITION)
+    return t, width * GAUSS_WEIGHT
+
+
+@njit(cache=True, nogil=True)
 def _deviations(x, y, metrics, deviation):
     """Relative deviation of the coarse from the fine cost, per interval and in all.
 
     The largest over the metrics, each relative to the cost of the whole edge.
     """
-    n, m = len(x), len(GAUSS_POSITION)
-    fine, coarse = np.empty((n - 1, m)), np.empty((n - 1, m))
-    jump, signed = _jumps(x, y), np.empty(n - 1, dtype=np.bool_)
+    n, n_metrics = len(x), len(metrics)
+    jump = _jumps(x, y)
+    total, balance = np.zeros(n_metrics), np.zeros(n_metrics)
+    rest, part = np.zeros(n_metrics), np.zeros((n_metrics, n - 1))
     for k in range(n - 1):
-        t = x[k] + (x[k + 1] - x[k]) * GAUSS_POSITION
-        signed[k] = _interval_points(x, y, jump, k, t, fine[k], coarse[k])
+        t, weight = _gauss_points(x, y, k)
+        fine, coarse = np.empty(len(t)), np.empty(len(t))
+        signed = _interval_points(x, y, jump, k, t, fine, coarse) and n <= STENCIL
+        for row in range(n_metrics):
+            lam, log_p0, exponent = metrics[row]
+            net = 0.0
+            for g in range(len(t)):
+                w = weight[g % len(weight)]
+                c = cost(fine[g] - log_p0, lam, exponent)
+                difference = c - cost(coarse[g] - log_p0, lam, exponent)
+                total[row] += w * c
+                net += w * difference
+                part[row, k] += w * abs(difference)
+            if signed:
+                balance[row] += net
+            else:
+                rest[row] += part[row, k]
     deviation[:] = 0.0
     largest = 0.0
-    part = np.empty(n - 1)
-    for row in range(len(metrics)):
-        lam, log_p0, exponent = metrics[row]
-        total = balance = rest = 0.0
-        for k in range(n - 1):
-            part[k] = net = 0.0
-            for g in range(m):
-                weight = GAUSS_WEIGHT[g] * (x[k + 1] - x[k])
-                c = cost(fine[k, g] - log_p0, lam, exponent)
-                difference = c - cost(coarse[k, g] - log_p0, lam, exponent)
-                total += weight * c
-                net += weight * difference
-                part[k] += weight * abs(difference)
-            if signed[k] and n <= STENCIL:
-                balance += net
-            else:
-                rest += part[k]
-        if total > 0.0:
-            deviation[:] = np.maximum(deviation, part / total)
-            largest = max(largest, (abs(balance) + rest) / total)
+    for row in range(n_metrics):
+        if total[row] > 0.0:
+            deviation[:] = np.maximum(deviation, part[row] / total[row])
+            largest = max(largest, (abs(balance[row]) + rest[row]) / total[row])
     return largest
 
 
@@ -426,20 +456,16 @@ def _bisect(x, deviation, allowed, fresh):
 
 
 @njit(cache=True, nogil=True)
-def _mean_costs(indptr, position, log_ratio, lam, exponent):
+def _mean_costs(indptr, position, log_ratio, lam, exponent, means):
     """Mean cost along each edge of the fine interpolant."""
-    means = np.zeros(len(indptr) - 1)
-    m = len(GAUSS_POSITION)
-    fine, coarse = np.empty(m), np.empty(m)
     for e in range(len(means)):
         x = position[indptr[e] : indptr[e + 1]]
         y = log_ratio[indptr[e] : indptr[e + 1]]
         jump = _jumps(x, y)
+        means[e] = 0.0
         for k in range(len(x) - 1):
-            length = x[k + 1] - x[k]
-            _interval_points(
-                x, y, jump, k, x[k] + length * GAUSS_POSITION, fine, coarse
-            )
-            for g in range(m):
-                means[e] += GAUSS_WEIGHT[g] * length * cost(fine[g], lam, exponent)
-    return means
+            t, weight = _gauss_points(x, y, k)
+            fine, coarse = np.empty(len(t)), np.empty(len(t))
+            _interval_points(x, y, jump, k, t, fine, coarse)
+            for g in range(len(t)):
+                means[e] += weight[g % len(weight)] * cost(fine[g], lam, exponent)

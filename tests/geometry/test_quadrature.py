@@ -6,6 +6,7 @@ from sklearn.datasets import make_moons, make_swiss_roll
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
+from skgengeo.geometry import _quadrature
 from skgengeo.geometry._edges import NeighborSearch, neighborhood_edges
 from skgengeo.geometry._graph import REFERENCE_LAMS
 from skgengeo.geometry._quadrature import (
@@ -219,11 +220,40 @@ def test_cheap_where_log_density_is_a_parabola(degree):
         np.testing.assert_allclose(found, exact, rtol=1e-5)
 
 
+@pytest.mark.parametrize("half_width", [4.0, 8.0, 12.0, 30.0])
+def test_steep_edges_are_integrated_in_panels(half_width):
+    # The interpolant is exact, and the cost changes within a small part of the edge.
+    def log_density(points):
+        return -(points[:, 0] ** 2) / 2
+
+    metrics = [Metric(lam, -25.0) for lam in REFERENCE_LAMS]
+    profile = one_segment(log_density, metrics, start=-half_width, end=half_width)
+    for metric in metrics:
+        exact = oracles.segment_costs(
+            log_density,
+            np.array([[-half_width]]),
+            np.array([[half_width]]),
+            metric,
+            n_nodes=20_001,
+        )
+        found = edge_costs(profile, np.array([2 * half_width]), metric)
+        np.testing.assert_allclose(found, exact, rtol=1e-4)
+
+
 def test_exponential_in_closed_form():
     # log p = -a x at lam = 0 costs (exp(a) - 1) / a.
     profile = one_segment(lambda points: -5 * points[:, 0], [Metric(0.0, 0.0)], 1e-8)
     found = edge_costs(profile, np.ones(1), Metric(0.0, 0.0))
     assert found == pytest.approx(np.expm1(5) / 5, rel=1e-8)
+
+
+def test_blocks_of_edges_change_nothing(monkeypatch):
+    edges = moons()
+    metrics = edges.metrics()
+    expected = edge_costs(edges.profile(metrics), edges.length, metrics[2])
+    monkeypatch.setattr(_quadrature, "EDGE_BATCH", 17)
+    found = edge_costs(edges.profile(metrics), edges.length, metrics[2])
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_no_length_no_nodes():
