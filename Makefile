@@ -20,9 +20,11 @@ NO_FMM := scikit-fmm could not be installed (it is built with a C++ compiler), s
 	tests against fast marching will be skipped. The log:
 
 export MPLBACKEND := Agg
-# Each environment keeps its own compiled kernels.
-export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV)/numba
-test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV_OLDEST)/numba
+# Each environment keeps its own compiled kernels, and others of each cost, which is
+# compiled into kernels of other files: numba looks at these alone.
+COST := $(firstword $(shell cksum skgengeo/geometry/_cost.py))
+export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV)/numba-$(COST)
+test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV_OLDEST)/numba-$(COST)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -20,6 +20,7 @@ import warnings
 
 import numpy as np
 from scipy.integrate import simpson
+from scipy.integrate import trapezoid as trapezoid_rule
 from sklearn.datasets import load_digits, make_moons, make_swiss_roll
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
@@ -115,7 +116,7 @@ def trapezoid(edges, n_panels):
     log_ratio = edges.log_ratio[:, :: (N_REFERENCE - 1) // n_panels]
 
     def mean_cost(lam):
-        return np.trapezoid(costs(log_ratio, lam), dx=1 / n_panels, axis=1)
+        return trapezoid_rule(costs(log_ratio, lam), dx=1 / n_panels, axis=1)
 
     return mean_cost, edges.per_edge + n_panels - 1
 

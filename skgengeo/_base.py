@@ -1,5 +1,6 @@
 """What all estimators share: the geometry parameters, and fitting density and graph."""
 
+import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -53,7 +54,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         check_feature_names(self.density_, self)
         self.graph_ = GeodesicGraph.from_points(
             X,
-            LogDensity(self.density_, self.n_jobs, self.verbose),
+            LogDensity(self._scored_density(), self.n_jobs, self.verbose),
             lam=self.lam,
             p0=self.p0,
             exponent=self.exponent,
@@ -76,6 +77,19 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
             return density
         # The cached fit of an unseeded mixture is found again, as in a Pipeline.
         return cached_if_hashable(self.memory, fit_density, density)(density, X, y)
+
+    def _scored_density(self):
+        """The density, or a copy where there is a cache: scoring may change it.
+
+        The tree of a KernelDensity counts its queries, so that it would never be found
+        in the cache again.
+        """
+        if self.memory is None:
+            return self.density_
+        try:
+            return copy.deepcopy(self.density_)
+        except Exception:  # nor can it be cached, which `cached_if_hashable` says
+            return self.density_
 
     def _validate_queries(self, X):
         """New points as float64, and the floating type in which to answer."""

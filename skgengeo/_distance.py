@@ -192,6 +192,8 @@ class GenerativeGeodesicDistance(
         """
         self._fit_geometry(X, y, neighbors_graph)
         self._n_features_out = self.graph_.n_vertices
+        for name in ("landmarks_", "landmark_distances_"):
+            vars(self).pop(name, None)
         if self.n_landmarks is not None:
             self.landmarks_ = self._choose_landmarks()
             self.landmark_distances_ = self._to_landmarks(self.graph_)
@@ -238,7 +240,7 @@ class GenerativeGeodesicDistance(
         X, dtype = self._validate_queries(X)
         check_array_fits(len(X), self._n_features_out, dtype)
         seeds = self.graph_.attach(X)
-        if self.n_landmarks is not None:
+        if hasattr(self, "landmarks_"):
             return through_seeds(seeds, self.landmark_distances_).astype(dtype)
         return self.graph_.distances_from(seeds, dtype=dtype)
 
@@ -359,7 +361,7 @@ class GenerativeGeodesicDistance(
         dtype = self._dtype
         if sources is not None:
             sources = self._check_indices(sources)
-        if self.n_landmarks is not None:
+        if hasattr(self, "landmarks_"):
             kept = graph is self.graph_
             to = self.landmark_distances_ if kept else self._to_landmarks(graph)
             return (to if sources is None else to[sources]).astype(dtype)
@@ -368,7 +370,7 @@ class GenerativeGeodesicDistance(
         return graph.distances(sources, dtype=dtype)
 
     def _to_landmarks(self, graph):
-        check_array_fits(graph.n_vertices, self.n_landmarks, np.float64)
+        check_array_fits(graph.n_vertices, len(self.landmarks_), np.float64)
         found = graph.distances_from(Seeds.at(self.landmarks_))
         return np.ascontiguousarray(found.T)
 

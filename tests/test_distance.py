@@ -231,6 +231,16 @@ def test_all_samples_may_be_landmarks(D):
     np.testing.assert_allclose(every.distance_matrix(), D, rtol=1e-13)
 
 
+def test_landmarks_of_the_last_fit():
+    geodesic = geodesic_distance(n_landmarks=5).fit(X)
+    geodesic.n_landmarks = None
+    assert geodesic.transform(NEW).shape == (len(NEW), 5)
+    geodesic.fit(X)
+    assert not hasattr(geodesic, "landmarks_")
+    geodesic.n_landmarks = 5
+    assert geodesic.transform(NEW).shape == (len(NEW), len(X))
+
+
 def test_random_state_chooses_landmarks():
     def landmarks(seed):
         few = geodesic_distance(n_landmarks=7, random_state=seed)
@@ -596,6 +606,14 @@ def test_type_of_the_result(given, kept, n_landmarks):
         assert geodesic.transform(table).dtype == kept
 
 
+@pytest.mark.parametrize("steepness", [100.0, 150.0])
+def test_float32_that_overflows_is_refused(steepness):
+    geodesic = geodesic_distance(lambda points: -steepness * points[:, 0] ** 2, lam=0)
+    assert np.isfinite(geodesic.fit_transform(X)).all()
+    with pytest.raises(ValueError, match=r"float32 cannot hold.*float64.*Tempered"):
+        geodesic.fit_transform(X.astype(np.float32))
+
+
 def test_pairs_of_both_types_are_float64(geodesic):
     assert geodesic.distance(NEW.astype(np.float32), NEW).dtype == np.float64
 
@@ -662,6 +680,33 @@ def test_memory_saves_a_fitted_density_too(tmp_path, watched):
     for lam in LAMS:
         geodesic = geodesic_distance(density, lam=lam, memory=str(tmp_path)).fit(X)
     assert watched.n_rows_scored() == geodesic.graph_.n_evaluations
+
+
+def test_memory_finds_a_fitted_tree_again(tmp_path, monkeypatch):
+    # A tree counts its queries, and changes with each.
+    rows = []
+    score_samples = KernelDensity.score_samples
+
+    def counting(self, points):
+        rows.append(len(points))
+        return score_samples(self, points)
+
+    monkeypatch.setattr(KernelDensity, "score_samples", counting)
+    density = KernelDensity(bandwidth=0.3).fit(X)
+    geodesic_distance(density, memory=str(tmp_path)).fit(X)
+    first = sum(rows)
+    for lam in (1.0, 0.01):
+        geodesic_distance(density, lam=lam, memory=str(tmp_path)).fit(X)
+    assert sum(rows) == first
+
+
+def test_memory_ignores_a_seed_that_changes_nothing(tmp_path, watched):
+    for seed in (0, 1, np.random.RandomState(0)):
+        geodesic_distance(watched(), memory=str(tmp_path), random_state=seed).fit(X)
+    geodesic_distance(watched()).fit(X)
+    # The last fit is not cached, and took as many as all the others.
+    assert watched.n_rows_scored() % 2 == 0
+    assert len(watched.fits) == 2
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ class ManifoldParzenWindows(BaseEstimator):
             Where there are fewer than two samples, or no more than `n_neighbors`.
         """
         del y
-        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2, copy=True)
         self.n_neighbors_ = self._choose_n_neighbors(*X.shape)
         self.shrinkage_ = self._choose_shrinkage(X.shape[1])
         self.centers_ = X

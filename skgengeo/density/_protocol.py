@@ -5,8 +5,9 @@ through `as_density`; nothing else in the package asks what kind of model it has
 """
 
 import sys
+import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_outlier_detector
@@ -28,6 +29,8 @@ WRAPPERS = Pipeline | FrozenEstimator | GridSearchCV | RandomizedSearchCV
 THREAD_BATCH = 8192
 # Another density may hold a number for each of some thousands of kernels.
 FOREIGN_ROW_BYTES = 8 * 5000
+# Searches in threads share a fitted density, and warning filters.
+FOREIGN_LOCK = threading.RLock()
 ACCEPTED = (
     "an object with score_samples(X), such as sklearn.neighbors.KernelDensity or "
     "sklearn.mixture.GaussianMixture; with log_prob(X), such as a normalizing flow; "
@@ -346,15 +349,31 @@ def log_density(density, X, *, n_jobs=None, verbose=False):
     >>> log_density(KernelDensity().fit(X), X).round(3)
     array([-1.838, -1.838, -1.838, -1.838])
     """
-    threads = getattr(_unwrapped(density), "_thread_safe", False)
+    threads = allows_threads(density)
     size = THREAD_BATCH if threads else None
     batches = row_batches(len(X), size=size, row_bytes=FOREIGN_ROW_BYTES)
-    with _nameless_points(density):
+    with nullcontext() if threads else FOREIGN_LOCK, _nameless_points(density):
         values = Parallel(n_jobs=n_jobs if threads else 1, require="sharedmem")(
             delayed(_checked_scores)(density, X[rows], rows.start)
             for rows in tqdm(batches, desc="log density", disable=not verbose)
         )
     return np.concatenate([*values, np.empty(0)])
+
+
+def allows_threads(density):
+    """Whether a density may be scored in several threads at once.
+
+    Parameters
+    ----------
+    density : estimator
+        Fitted.
+
+    Returns
+    -------
+    bool
+        True for the compiled densities of this package.
+    """
+    return getattr(_unwrapped(density), "_thread_safe", False)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from .._compat import Interval, _fit_context
 from ._parzen import ManifoldParzenWindows
 from ._protocol import (
     HoldsDensity,
+    allows_threads,
     as_density,
     check_feature_names,
     fit_density,
@@ -63,6 +64,10 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         "density": "no_validation",
         "temperature": [Interval(Real, 0, None, closed="neither")],
     }
+
+    @property
+    def _thread_safe(self):
+        return allows_threads(self.density_)
 
     def __init__(self, density=None, *, temperature=1.0):
         self.density = density

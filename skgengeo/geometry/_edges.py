@@ -9,6 +9,7 @@ import math
 import threading
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from joblib import effective_n_jobs
 from scipy.sparse import coo_array, issparse
@@ -82,6 +83,7 @@ class NeighborSearch:
         else:
             self._brute = NearestNeighbors(algorithm="brute", n_jobs=n_jobs)
             self._brute.fit(X - self._center)
+            self._extent = np.abs(X - self._center).max(axis=0)
 
     @property
     def is_exact(self):
@@ -109,10 +111,12 @@ class NeighborSearch:
             from pynndescent import NNDescent
 
             index = NNDescent(
-                self.X,
+                self.X - self._center,
                 n_neighbors=k + 1,
                 random_state=self.random_state,
-                n_jobs=effective_n_jobs(self.n_jobs),
+                n_jobs=min(
+                    effective_n_jobs(self.n_jobs), numba.config.NUMBA_NUM_THREADS
+                ),
             )
             found = index.neighbor_graph[0].astype(np.int64)
         missed = np.flatnonzero((found < 0).any(axis=1))
@@ -128,8 +132,11 @@ class NeighborSearch:
             workers = effective_n_jobs(self.n_jobs)
             found = self._tree.query_ball_point(Q, wider, workers=workers)
         else:
+            Q_centered = Q - self._center
+            # Distances from a Gram matrix round relative to the squared norms.
+            norm = np.linalg.norm(np.vstack([Q_centered, self._extent]), axis=1).max()
             found = self._brute.radius_neighbors(
-                Q - self._center, wider, return_distance=False
+                Q_centered, math.hypot(wider, 1e-7 * norm), return_distance=False
             )
         counts = [len(row) for row in found]
         q = np.repeat(np.arange(len(Q)), counts)

@@ -8,6 +8,7 @@ graph    = CSR of costs
 
 import numpy as np
 from scipy.sparse import coo_array
+from sklearn.utils import check_random_state
 
 from .._caching import cached_if_hashable
 from ._cost import check_log_cost, log_cost
@@ -170,6 +171,12 @@ class GeodesicGraph:
             `disconnected` is "error", or the metric is degenerate.
         """
         rule = NeighborhoodRule(epsilon, n_neighbors, disconnected).resolved(len(X))
+        # A seed that changes nothing is no part of the cache's key.
+        search = NeighborSearch(X, n_jobs=n_jobs)
+        if search.is_exact:
+            random_state = None
+        else:
+            random_state = check_random_state(random_state).randint(2**31 - 1)
         make = cached_if_hashable(
             memory, profiled_neighborhood, log_density, ignore=["n_jobs"]
         )
@@ -184,7 +191,7 @@ class GeodesicGraph:
         )
         warn_of_bridges(X, rule, neighbors_graph, neighborhood.bridges)
         graph = cls(
-            NeighborSearch(X, n_jobs=n_jobs),
+            search,
             log_density,
             rule,
             neighborhood,
@@ -401,6 +408,7 @@ class GeodesicGraph:
         ndarray of shape (n_points, n_vertices)
             ``inf`` where there is no path.
         """
+        _check_range(self.weights, dtype)
         return distances_from(
             self.weights, seeds, dtype=dtype, n_jobs=self.n_jobs, verbose=self.verbose
         )
@@ -494,6 +502,29 @@ class GeodesicGraph:
         )
         costs[long] = self._costs(profile, length)
         return costs
+
+
+def _check_range(weights, dtype):
+    """Raise where distances could leave the range of their floating type.
+
+    Parameters
+    ----------
+    weights : csr_array
+        Lengths of the edges.
+    dtype : dtype
+        Of the distances.
+    """
+    if dtype == np.float64:
+        return
+    limits, data = np.finfo(dtype), weights.data
+    longest = data.max(initial=0.0) * weights.shape[0]
+    shortest = data.min(where=data > 0, initial=np.inf)
+    if longest > limits.max or shortest < limits.tiny:
+        raise ValueError(
+            f"Edges have lengths from {shortest:.3g} to {data.max():.3g}, which "
+            f"{limits.dtype} cannot hold. Pass X in float64, or flatten the density "
+            "with skgengeo.density.TemperedDensity."
+        )
 
 
 def _check_metric(metric):

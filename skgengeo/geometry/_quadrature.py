@@ -372,11 +372,18 @@ def _interval_points(x, y, jump, k, t, fine, coarse):
 
 @njit(cache=True, nogil=True)
 def _gauss_points(x, y, k):
-    """Points and weights in interval k: Gauss's, in panels that c can be smooth on."""
-    step = abs(y[k + 1] - y[k])
-    n_panels = min(math.ceil(step / PANEL), MAX_PANELS) if np.isfinite(step) else 1
-    n_panels, m = max(n_panels, 1), len(GAUSS_POSITION)
-    width = (x[k + 1] - x[k]) / n_panels
+    """Points and weights in interval k: Gauss's, in panels that c can be smooth on.
+
+    The slopes beside it count too: log p may rise and fall again between two nodes.
+    """
+    slope = 0.0
+    for b in range(max(k - 1, 0), min(k + 2, len(x) - 1)):
+        beside = abs(y[b + 1] - y[b]) / (x[b + 1] - x[b])
+        if np.isfinite(beside):
+            slope = max(slope, beside)
+    length, m = x[k + 1] - x[k], len(GAUSS_POSITION)
+    n_panels = max(min(math.ceil(slope * length / PANEL), MAX_PANELS), 1)
+    width = length / n_panels
     t = np.empty(n_panels * m)
     for panel in range(n_panels):
         inside = slice(panel * m, (panel + 1) * m)
@@ -447,7 +454,8 @@ def _bisect(x, deviation, allowed, fresh):
     """Cut the intervals that deviate most, until the others deviate by less."""
     left, added = deviation.sum(), 0
     for k in np.argsort(-deviation):
-        if added > 0 and (left <= allowed or len(x) + added >= MAX_NODES):
+        full = left <= allowed or len(x) + added >= MAX_NODES
+        if (added > 0 and full) or deviation[k] <= allowed / len(x):
             break
         left -= deviation[k]
         if x[k + 1] - x[k] > MIN_INTERVAL:

@@ -24,8 +24,9 @@ from tqdm.auto import tqdm
 
 from .._batching import row_batches
 
-# Searches in a batch; fewer than half of these are made one by one.
-BATCH = 32
+# Searches in a batch; fewer than half of these are made one by one, and so are fewer
+# than a twentieth of the vertices: they start too far apart to share an order.
+BATCH, SCATTERED = 32, 20
 
 
 class Seeds(NamedTuple):
@@ -80,7 +81,7 @@ def distances_from(graph, seeds, *, dtype=np.float64, n_jobs=None, verbose=False
     n = graph.shape[0]
     out = np.empty((seeds.n_searches, n), dtype=dtype)
     arrays = graph.indptr, graph.indices, graph.data
-    if seeds.n_searches < BATCH // 2:
+    if seeds.n_searches < max(BATCH // 2, n // SCATTERED):
         batches, kernel = _slices(seeds.n_searches), _one_by_one
     else:
         batches, kernel = _nearby_batches(arrays, seeds), _together

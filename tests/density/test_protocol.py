@@ -1,5 +1,7 @@
 import pickle
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -336,3 +338,22 @@ def test_a_density_that_raises_is_named():
 def test_an_unfitted_density_says_so():
     with pytest.raises(NotFittedError, match="KernelDensity"):
         log_density(KernelDensity(), scattered(6))
+
+
+def test_other_densities_are_called_from_one_thread_at_a_time():
+    inside, most = [], []
+
+    def slow(X):
+        inside.append(threading.get_ident())
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+        return X[:, 0]
+
+    density = Answers(slow)
+    with ThreadPoolExecutor(4) as pool:
+        list(
+            pool.map(lambda seed: log_density(density, scattered(seed=seed)), range(8))
+        )
+    assert len(most) == 8
+    assert max(most) == 1

@@ -252,3 +252,12 @@ def test_connecting_epsilon_connects_and_nothing_smaller_does(d):
 
 def test_connecting_epsilon_of_a_single_point():
     assert connecting_epsilon(np.zeros((1, 2))) == 0.0
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-4])
+def test_short_radii_in_many_features(epsilon):
+    # Gram matrices round at 1e-8 of the norms.
+    X = scattered(60, 20)
+    X = np.vstack([X, X + 0.999 * epsilon / np.sqrt(20)])
+    edges = neighborhood_edges(NeighborSearch(X), epsilon=epsilon)
+    assert pairs(edges) == {(i, i + 60) for i in range(60)}

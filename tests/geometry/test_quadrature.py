@@ -247,6 +247,21 @@ def test_exponential_in_closed_form():
     assert found == pytest.approx(np.expm1(5) / 5, rel=1e-8)
 
 
+def test_peaks_between_the_nodes_are_integrated():
+    rng = np.random.default_rng(0)
+    metric = Metric(0.01, -5.0)
+    ends = np.array([[0.0]]), np.array([[1.0]])
+    for middle, width in zip(rng.random(60), [0.01, 0.02, 0.03] * 20, strict=True):
+
+        def log_density(points, middle=middle, width=width):
+            return -0.5 * ((points[:, 0] - middle) / width) ** 2
+
+        profile = one_segment(log_density, [metric])
+        exact = oracles.segment_costs(log_density, *ends, metric, n_nodes=10_001)
+        found = edge_costs(profile, np.ones(1), metric)
+        np.testing.assert_allclose(found, exact, rtol=TOL)
+
+
 def test_blocks_of_edges_change_nothing(monkeypatch):
     edges = moons()
     metrics = edges.metrics()
