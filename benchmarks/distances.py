@@ -158,11 +158,11 @@ def measured_apart(row, n_samples, n_features):
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-def medians(n_samples, n_features, repeats):
+def medians(n_samples, n_features):
     """Median figures of every row, whose runs take turns."""
     runs = [
         {row: measured_apart(row, n_samples, n_features) for row in ROWS}
-        for _ in range(repeats)
+        for _ in range(REPEATS)
     ]
     return {
         row: {
@@ -202,9 +202,7 @@ def missed(figures):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="2,000 points, d = 3, once"
-    )
+    parser.add_argument("--quick", action="store_true", help="2,000 points, d = 3")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -217,7 +215,7 @@ def main():
     header += f"{'density':>9s}{'x rest':>8s}{'an edge':>8s}"
     shortfalls = []
     for n_samples, n_features in SIZES[:1] if options.quick else SIZES:
-        figures = medians(n_samples, n_features, 1 if options.quick else REPEATS)
+        figures = medians(n_samples, n_features)
         where = f"n = {n_samples:,}, d = {n_features}"
         print(f"{where:22s}{header}")
         print_table(figures)
