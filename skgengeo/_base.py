@@ -153,6 +153,6 @@ def check_array_fits(n_rows, n_columns, dtype):
             f"A distance matrix of shape ({n_rows}, {n_columns}) takes "
             f"{needed / 2**30:.1f} GiB, and {available / 2**30:.1f} GiB are available. "
             "Pass n_landmarks for distances to a few samples, ask distance_matrix for "
-            "some rows at a time with sources=, or for matched rows with distance; "
-            "float32 input halves it."
+            "some rows at a time with sources=, transform fewer rows at a time, or ask "
+            "for matched rows with distance; float32 input halves it."
         )

@@ -1,6 +1,7 @@
 import pickle
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import joblib
@@ -26,6 +27,7 @@ from sklearn.svm import SVC
 
 from skgengeo import GenerativeGeodesicDistance
 from skgengeo._base import check_array_fits
+from skgengeo.density import ManifoldParzenWindows
 from skgengeo.geometry import GeodesicGraph
 from skgengeo.geometry._quadrature import Metric
 
@@ -707,6 +709,22 @@ def test_memory_ignores_a_seed_that_changes_nothing(tmp_path, watched):
     # The last fit is not cached, and took as many as all the others.
     assert watched.n_rows_scored() % 2 == 0
     assert len(watched.fits) == 2
+
+
+@pytest.mark.parametrize("d", [2, 20])
+def test_memory_takes_the_default_density_for_the_same(tmp_path, monkeypatch, d):
+    fits = []
+    fit = ManifoldParzenWindows.fit
+    monkeypatch.setattr(
+        ManifoldParzenWindows, "fit", lambda self, *a: fits.append(0) or fit(self, *a)
+    )
+    X = np.random.default_rng(0).normal(size=(60, d))
+    density = ManifoldParzenWindows()
+    for lam in (0.1, 1.0, 0.01):
+        geodesic_distance(density, lam=lam, memory=str(tmp_path)).fit(X)
+    assert len(fits) == 1
+    found = list(Path(tmp_path).rglob("profiled_neighborhood/*/output.pkl"))
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(

@@ -254,8 +254,10 @@ def _local_covariances(X, n_neighbors, shrinkage):
     variances = (1 - shrinkage) * spectrum + sphere
     if rank < d:
         return variances, directions, sphere[:, 0]
-    # With as many directions as features the last one is the residual.
-    return variances[:, :-1], directions[:, :-1], variances[:, -1]
+    # With as many directions as features the last one is the residual. Contiguous, or a
+    # cache would take what it has loaded for something else.
+    parts = variances[:, :-1], directions[:, :-1], variances[:, -1]
+    return tuple(np.ascontiguousarray(part) for part in parts)
 
 
 def _floor(X, trace, d):

@@ -95,6 +95,7 @@ class NeighborSearch:
         if self.uses_tree:
             workers = effective_n_jobs(self.n_jobs)
             found = self._tree.query(Q, k=np.arange(1, k + 1), workers=workers)[1]
+            _check_found(found, len(self.X), Q)
             return found.astype(np.int64, copy=False)
         return self._brute.kneighbors(Q - self._center, k, return_distance=False)
 
@@ -152,6 +153,17 @@ class NeighborSearch:
         else:
             edges = undirected_edges(self.X, *self.within(self.X, radius))
         return Edges(*(column[edges.length <= radius] for column in edges))
+
+
+def _check_found(found, n_samples, Q):
+    """Raise where a tree has found nothing, for which it answers n_samples."""
+    missing = (found == n_samples).any(axis=1)
+    if missing.any():
+        raise ValueError(
+            f"The point {np.array2string(Q[missing.argmax()], threshold=6)} is so far "
+            "from the others that squared distances overflow. Replace values that "
+            "stand for missing ones, or bring the features to a common scale."
+        )
 
 
 def neighborhood_edges(search, *, epsilon=None, n_neighbors=None):

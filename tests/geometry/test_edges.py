@@ -261,3 +261,11 @@ def test_short_radii_in_many_features(epsilon):
     X = np.vstack([X, X + 0.999 * epsilon / np.sqrt(20)])
     edges = neighborhood_edges(NeighborSearch(X), epsilon=epsilon)
     assert pairs(edges) == {(i, i + 60) for i in range(60)}
+
+
+def test_distances_that_overflow_are_refused():
+    search = NeighborSearch(scattered(30, 3))
+    with pytest.raises(
+        ValueError, match=r"1\.e\+200.*squared distances overflow.*Replace"
+    ):
+        search.nearest(np.array([[0.0, 1e200, 0.0]]), 4)
