@@ -286,7 +286,9 @@ class GeodesicGraph:
     def _weights(self):
         edges, n = self.neighborhood.edges, len(self.X)
         costs = self._costs(self.neighborhood.profile, edges.length)
+        # The oldest scipy.sparse.csgraph takes no wider indices.
         i, j = np.r_[edges.i, edges.j], np.r_[edges.j, edges.i]
+        i, j = i.astype(np.int32), j.astype(np.int32)
         both = np.concatenate([costs, costs])
         return coo_array((both, (i, j)), shape=(n, n)).tocsr()
 

@@ -20,24 +20,9 @@ from skgengeo.geometry._quadrature import (
 )
 
 from .. import _oracles as oracles
+from .._densities import Counting
 
 TOL = 1e-3
-
-
-class Counting:
-    """A log density that counts the points it has seen, and keeps them."""
-
-    def __init__(self, log_density):
-        self.log_density = log_density
-        self.seen = []
-
-    @property
-    def n_points(self):
-        return sum(map(len, self.seen))
-
-    def __call__(self, points):
-        self.seen.append(points.copy())
-        return self.log_density(points)
 
 
 class Edges:

@@ -27,6 +27,8 @@ def random_graph(seed, n=120, degree=4, *, zeros=0.1, ties=False):
     )
     weight[rng.random(len(i)) < zeros] = 0.0
     both = np.concatenate([weight, weight])
+    # The oldest scipy's own Dijkstra takes no wider indices.
+    i, j = i.astype(np.int32), j.astype(np.int32)
     rows, columns = np.concatenate([i, j]), np.concatenate([j, i])
     return coo_array((both, (rows, columns)), shape=(n, n)).tocsr()
 
