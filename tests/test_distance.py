@@ -814,6 +814,16 @@ def test_n_jobs_changes_nothing(n_landmarks):
     np.testing.assert_array_equal(one.distance(*pairs), two.distance(*pairs))
 
 
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_the_backend_changes_nothing(D, backend):
+    # Blocks write into one array: processes would lose what they write.
+    with joblib.parallel_config(backend, n_jobs=2):
+        np.testing.assert_array_equal(geodesic_distance().fit_transform(X), D)
+        found = geodesic_distance(ManifoldParzenWindows()).fit_transform(X)
+    expected = geodesic_distance(ManifoldParzenWindows()).fit_transform(X)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_progress_is_written_to_stderr(capsys):
     geodesic_distance(verbose=True).fit_transform(X)
     shown = capsys.readouterr()
