@@ -218,6 +218,10 @@ class GenerativeGeodesicDistance(
             Symmetric, with a zero diagonal; float32 where X is. ``inf`` only with
             ``disconnected="inf"``.
         """
+        if self.n_landmarks is None and isinstance(X, np.ndarray) and X.ndim == 2:
+            # Before all the work. What else may be wrong with X is the part of fit.
+            single = X.dtype == np.float32
+            check_array_fits(len(X), len(X), np.float32 if single else np.float64)
         self.fit(X, y, neighbors_graph=neighbors_graph)
         return self._distances(self.graph_, None)
 

@@ -475,6 +475,13 @@ def test_refused_before_it_is_computed(monkeypatch, call, n_rows):
         call(geodesic)
 
 
+def test_refused_before_the_density_is_fitted(monkeypatch, watched):
+    available_memory(monkeypatch, 60 * 60 * 8 - 1)
+    with pytest.raises(ValueError, match=r"shape \(60, 60\) takes"):
+        geodesic_distance(watched()).fit_transform(X)
+    assert watched.fits == []
+
+
 def test_distances_to_landmarks_are_refused_too(monkeypatch):
     available_memory(monkeypatch, 60 * 5 * 8)
     five = geodesic_distance(n_landmarks=5).fit(X)

@@ -100,6 +100,7 @@ class GeodesicGraph:
         self.quad_tol = quad_tol
         self.served = served
         self.verbose = verbose
+        self._edge_costs = self._costs(neighborhood.profile, neighborhood.edges.length)
         self.weights = self._weights()
 
     @classmethod
@@ -285,11 +286,10 @@ class GeodesicGraph:
 
     def _weights(self):
         edges, n = self.neighborhood.edges, len(self.X)
-        costs = self._costs(self.neighborhood.profile, edges.length)
         # The oldest scipy.sparse.csgraph takes no wider indices.
         i, j = np.r_[edges.i, edges.j], np.r_[edges.j, edges.i]
         i, j = i.astype(np.int32), j.astype(np.int32)
-        both = np.concatenate([costs, costs])
+        both = np.concatenate([self._edge_costs, self._edge_costs])
         return coo_array((both, (i, j)), shape=(n, n)).tocsr()
 
     def _costs(self, profile, length):
@@ -327,8 +327,13 @@ class GeodesicGraph:
         return self.n_vertices + self.neighborhood.profile.n_evaluations
 
     @property
+    def edges(self):
+        """Ends of each edge, the smaller index first: ndarray (n_edges, 2)."""
+        return np.column_stack([self.neighborhood.edges.i, self.neighborhood.edges.j])
+
+    @property
     def edge_errors(self):
-        """Estimated relative error of each edge: ndarray (n_edges,)."""
+        """Estimated relative error of each of the `edges`: ndarray (n_edges,)."""
         return self.neighborhood.profile.error
 
     @property
@@ -348,7 +353,7 @@ class GeodesicGraph:
         long = edges.length > 0
         if not long.any():
             return 0.0
-        costs = self._costs(self.neighborhood.profile, edges.length)[long]
+        costs = self._edge_costs[long]
         ceiling = np.exp(log_cost(np.array(-np.inf), lam=lam, exponent=exponent))
         return float(np.mean(costs > SATURATION * ceiling * edges.length[long]))
 

@@ -298,6 +298,8 @@ def test_report():
     assert graph.n_components == 1
     assert graph.bridges.shape == (0, 2)
     assert graph.edge_errors.shape == (graph.n_edges,)
+    i, j, _ = edges_of(graph)
+    np.testing.assert_array_equal(graph.edges, np.column_stack([i, j]))
     assert 0 < graph.estimated_error == graph.edge_errors.max() <= TOL
     assert graph.reference_log_density == pytest.approx(MEDIAN, rel=1e-12)
 
