@@ -381,6 +381,7 @@ def _log_density(X, kernels, around_blocks, around_kernels, log_share, out):
 
 @njit(cache=True, nogil=True)
 def _box(tile):
+    """Least and largest value of each feature in a tile."""
     d = len(tile)
     first, last = np.empty(d), np.empty(d)
     for a in range(d):
@@ -459,6 +460,7 @@ def _relative(tile, origin):
 
 @njit(cache=True, nogil=True)
 def _gather(factors, these, room):
+    """Copy the factors of some kernels side by side."""
     for c in range(len(these)):
         for j in range(factors.shape[1]):
             for k in range(factors.shape[2]):
