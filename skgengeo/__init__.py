@@ -1,6 +1,13 @@
 """Generative geodesics: distances that follow a fitted density."""
 
+from ._affinity import GeodesicAffinity
+from ._cluster import GeodesicSpectralClustering
 from ._distance import GenerativeGeodesicDistance
 
 __version__ = "0.1.0"
-__all__ = ["GenerativeGeodesicDistance", "__version__"]
+__all__ = [
+    "GenerativeGeodesicDistance",
+    "GeodesicAffinity",
+    "GeodesicSpectralClustering",
+    "__version__",
+]

@@ -131,7 +131,7 @@ class LogDensity:
         self.__init__(**state)
 
 
-def check_array_fits(n_rows, n_columns, dtype):
+def check_array_fits(n_rows, n_columns, dtype, remedy):
     """Refuse an array that the memory at hand cannot hold, before it is allocated.
 
     Parameters
@@ -140,6 +140,8 @@ def check_array_fits(n_rows, n_columns, dtype):
         Shape of the array.
     dtype : dtype
         Of its elements.
+    remedy : str
+        What to do instead, in sentences.
 
     Raises
     ------
@@ -150,9 +152,7 @@ def check_array_fits(n_rows, n_columns, dtype):
     available = psutil.virtual_memory().available
     if needed > available:
         raise ValueError(
-            f"A distance matrix of shape ({n_rows}, {n_columns}) takes "
+            f"A dense matrix of shape ({n_rows}, {n_columns}) takes "
             f"{needed / 2**30:.1f} GiB, and {available / 2**30:.1f} GiB are available. "
-            "Pass n_landmarks for distances to a few samples, ask distance_matrix for "
-            "some rows at a time with sources=, transform fewer rows at a time, or ask "
-            "for matched rows with distance; float32 input halves it."
+            f"{remedy} float32 input halves it."
         )

@@ -3,6 +3,7 @@
 import inspect
 
 from sklearn.base import _fit_context
+from sklearn.cluster._spectral import cluster_qr, discretize
 from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
@@ -11,6 +12,8 @@ __all__ = [
     "Interval",
     "StrOptions",
     "_fit_context",
+    "cluster_qr",
+    "discretize",
     "get_chunk_n_rows",
     "searched_parameters",
 ]

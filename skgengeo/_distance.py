@@ -14,6 +14,12 @@ from ._base import BaseGeodesicEstimator, check_array_fits
 from ._compat import Interval, _fit_context
 from .geometry._shortest_paths import Seeds, through_seeds
 
+DENSE_REMEDY = (
+    "Pass n_landmarks for distances to a few samples, ask distance_matrix for some "
+    "rows at a time with sources=, transform fewer rows at a time, or ask for matched "
+    "rows with distance."
+)
+
 
 class GenerativeGeodesicDistance(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseGeodesicEstimator
@@ -221,7 +227,9 @@ class GenerativeGeodesicDistance(
         if self.n_landmarks is None and isinstance(X, np.ndarray) and X.ndim == 2:
             # Before all the work. What else may be wrong with X is the part of fit.
             single = X.dtype == np.float32
-            check_array_fits(len(X), len(X), np.float32 if single else np.float64)
+            check_array_fits(
+                len(X), len(X), np.float32 if single else np.float64, DENSE_REMEDY
+            )
         self.fit(X, y, neighbors_graph=neighbors_graph)
         return self._distances(self.graph_, None)
 
@@ -242,7 +250,7 @@ class GenerativeGeodesicDistance(
             float32 where X is.
         """
         X, dtype = self._validate_queries(X)
-        check_array_fits(len(X), self._n_features_out, dtype)
+        check_array_fits(len(X), self._n_features_out, dtype, DENSE_REMEDY)
         seeds = self.graph_.attach(X)
         if hasattr(self, "landmarks_"):
             return through_seeds(seeds, self.landmark_distances_).astype(dtype)
@@ -370,11 +378,14 @@ class GenerativeGeodesicDistance(
             to = self.landmark_distances_ if kept else self._to_landmarks(graph)
             return (to if sources is None else to[sources]).astype(dtype)
         n = graph.n_vertices
-        check_array_fits(n if sources is None else len(sources), n, dtype)
+        n_rows = n if sources is None else len(sources)
+        check_array_fits(n_rows, n, dtype, DENSE_REMEDY)
         return graph.distances(sources, dtype=dtype)
 
     def _to_landmarks(self, graph):
-        check_array_fits(graph.n_vertices, len(self.landmarks_), np.float64)
+        check_array_fits(
+            graph.n_vertices, len(self.landmarks_), np.float64, DENSE_REMEDY
+        )
         found = graph.distances_from(Seeds.at(self.landmarks_))
         return np.ascontiguousarray(found.T)
 

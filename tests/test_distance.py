@@ -27,6 +27,7 @@ from sklearn.svm import SVC
 
 from skgengeo import GenerativeGeodesicDistance
 from skgengeo._base import check_array_fits
+from skgengeo._distance import DENSE_REMEDY
 from skgengeo.density import ManifoldParzenWindows
 from skgengeo.geometry import GeodesicGraph
 from skgengeo.geometry._quadrature import Metric
@@ -448,7 +449,7 @@ def test_refusal_says_what_to_do(monkeypatch):
         "n_landmarks.*sources="
     )
     with pytest.raises(ValueError, match=message):
-        check_array_fits(200_000, 200_000, np.float64)
+        check_array_fits(200_000, 200_000, np.float64, DENSE_REMEDY)
 
 
 TOO_LARGE = {

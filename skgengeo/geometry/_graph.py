@@ -24,7 +24,13 @@ from ._neighborhood import (
     warn_of_bridges,
 )
 from ._quadrature import Metric, Segments, edge_costs, profile_edges, refine_profile
-from ._shortest_paths import Seeds, distances_between, distances_from, shortest_path
+from ._shortest_paths import (
+    Seeds,
+    distances_between,
+    distances_from,
+    nearest_from,
+    shortest_path,
+)
 
 # Beyond this share of its ceiling a cost is called saturated.
 SATURATION = 0.99
@@ -418,6 +424,28 @@ class GeodesicGraph:
         _check_range(self.weights, dtype)
         return distances_from(
             self.weights, seeds, dtype=dtype, n_jobs=self.n_jobs, verbose=self.verbose
+        )
+
+    def nearest(self, k, seeds=None):
+        """The k nearest vertices by geodesic distance.
+
+        Parameters
+        ----------
+        k : int
+            Number of vertices. A point at a vertex counts that vertex, as the first.
+        seeds : Seeds, optional
+            As made by `attach`, one row for each point; None for all vertices.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_points, k)
+            In ascending order; ``inf`` where fewer can be reached.
+        vertices : ndarray of int of shape (n_points, k)
+            -1 where fewer can be reached. Each search stops at its k-th vertex.
+        """
+        seeds = Seeds.at(np.arange(self.n_vertices)) if seeds is None else seeds
+        return nearest_from(
+            self.weights, seeds, k, n_jobs=self.n_jobs, verbose=self.verbose
         )
 
     def path(self, i, j):

@@ -27,6 +27,8 @@ from .._batching import row_batches
 # Searches in a batch; fewer than half of these are made one by one, and so are fewer
 # than a twentieth of the vertices: they start too far apart to share an order.
 BATCH, SCATTERED = 32, 20
+# Searches that stop early share their arrays, which are as long as the graph is large.
+SMALL_SEARCHES = 1024
 
 
 class Seeds(NamedTuple):
@@ -122,6 +124,41 @@ def distances_between(graph, seeds, targets, *, n_jobs=None, verbose=False):
     return out
 
 
+def nearest_from(graph, seeds, k, *, n_jobs=None, verbose=False):
+    """The k vertices nearest to each row of seeds.
+
+    Parameters
+    ----------
+    graph : csr_array of shape (n, n)
+        As in `distances_from`.
+    seeds : Seeds
+        One row for each search.
+    k : int
+        Number of vertices; a seed at distance 0 is one of them, and the first.
+    n_jobs : None or int
+        Threads, as in joblib.
+    verbose : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    distances : ndarray of shape (n_searches, k)
+        In ascending order; ``inf`` where fewer vertices can be reached.
+    vertices : ndarray of int of shape (n_searches, k)
+        -1 where fewer can be reached. Each search stops at its k-th vertex.
+    """
+    distances = np.full((seeds.n_searches, k), np.inf)
+    vertices = np.full((seeds.n_searches, k), -1, dtype=np.int64)
+    arrays = graph.indptr, graph.indices, graph.data
+
+    def _search_rows(rows):
+        _nearest(*arrays, *seeds.take(rows), rows, distances, vertices)
+
+    batches = _slices(seeds.n_searches, SMALL_SEARCHES)
+    _run(_search_rows, batches, n_jobs, verbose)
+    return distances, vertices
+
+
 def shortest_path(graph, source, target):
     """Vertices of a shortest path, from source to target, and its length.
 
@@ -166,8 +203,8 @@ def through_seeds(seeds, distances):
     return out
 
 
-def _slices(n_searches):
-    return [np.arange(n_searches)[rows] for rows in row_batches(n_searches, size=BATCH)]
+def _slices(n_searches, size=BATCH):
+    return [np.arange(n_searches)[rows] for rows in row_batches(n_searches, size=size)]
 
 
 def _nearby_batches(arrays, seeds):
@@ -245,6 +282,21 @@ def _relax(indptr, indices, weights, v, key, heap, keys, place, size, distance):
 
 
 @njit(cache=True, nogil=True)
+def _sow(seeds, starts, heap, keys, place, distance):
+    """Put the seeds of a search into an empty heap; its size."""
+    size = 0
+    for s in range(len(seeds)):
+        v = seeds[s]
+        if starts[s] < distance[v]:
+            if place[v] < 0:
+                place[v] = size
+                size += 1
+            distance[v] = starts[s]
+            _sift_up(heap, keys, place, place[v], v, starts[s])
+    return size
+
+
+@njit(cache=True, nogil=True)
 def _search(indptr, indices, weights, seeds, starts, until, distance, parent):
     """Dijkstra's algorithm from seeds.
 
@@ -255,15 +307,7 @@ def _search(indptr, indices, weights, seeds, starts, until, distance, parent):
     n = len(distance)
     heap, keys = np.empty(n, dtype=np.int32), np.empty(n)
     place = np.full(n, -1, dtype=np.int32)
-    size = 0
-    for s in range(len(seeds)):
-        v = seeds[s]
-        if starts[s] < distance[v]:
-            if place[v] < 0:
-                place[v] = size
-                size += 1
-            distance[v] = starts[s]
-            _sift_up(heap, keys, place, place[v], v, starts[s])
+    size = _sow(seeds, starts, heap, keys, place, distance)
     best = np.inf
     while size > 0:
         v, key = heap[0], keys[0]
@@ -300,6 +344,31 @@ def _one_by_one(indptr, indices, weights, first, seeds, starts, rows, out):
             no_parent,
         )
         out[rows[s]] = distance
+
+
+@njit(cache=True, nogil=True)
+def _nearest(indptr, indices, weights, first, seeds, starts, rows, distances, vertices):
+    """Dijkstra's algorithm until k vertices are settled, into rows of the results."""
+    n, k = len(indptr) - 1, distances.shape[1]
+    heap, keys = np.empty(n, dtype=np.int32), np.empty(n)
+    place = np.full(n, -1, dtype=np.int32)
+    distance = np.full(n, np.inf)
+    for s in range(len(rows)):
+        inside, settled = slice(first[s], first[s + 1]), vertices[rows[s]]
+        size = _sow(seeds[inside], starts[inside], heap, keys, place, distance)
+        found = 0
+        while size > 0 and found < k:
+            v, key = heap[0], keys[0]
+            settled[found], distances[rows[s], found] = v, key
+            found += 1
+            size = _pop(heap, keys, place, size)
+            size = _relax(
+                indptr, indices, weights, v, key, heap, keys, place, size, distance
+            )
+        for v in settled[:found]:
+            place[v], distance[v] = -1, np.inf
+        for v in heap[:size]:
+            place[v], distance[v] = -1, np.inf
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,330 @@
+"""Spectral clustering of geodesic affinities."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import ClusterMixin
+from sklearn.cluster import k_means
+from sklearn.manifold import spectral_embedding
+from sklearn.utils import check_random_state
+
+from ._affinity import BaseGeodesicAffinity
+from ._compat import Interval, StrOptions, _fit_context, cluster_qr, discretize
+
+# Up to this many samples all affinities are kept, beyond it those of the nearest: a
+# dense matrix of 5,000 samples takes 0.2 GB, and its eigenvectors as long as the graph.
+MAX_DENSE_SAMPLES = 5000
+N_NEIGHBORS = 60
+
+
+class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
+    """Spectral clustering by geodesics of a fitted density.
+
+    Samples belong together where a path through dense data joins them. Affinities are
+    made of geodesic distances, eq. :eq:`eq-affinity` of the user guide; the leading
+    eigenvectors of their normalised graph Laplacian [2]_ place the samples such that
+    clusters are easily told apart; and new points belong to the cluster of the
+    geodesically nearest training sample.
+
+    Parameters
+    ----------
+    density : object or None, default=None
+        The density p: any object that :func:`skgengeo.density.as_density` takes. A
+        fitted one is used as it is, and stays fitted under ``clone``; an unfitted one
+        is cloned and fitted on the training samples. None is
+        :class:`skgengeo.density.ManifoldParzenWindows`.
+    lam : float, default=0.1
+        Regularisation λ in units of `p0`. Large values approach Euclidean length
+        (``np.inf`` is Isomap's distance), small ones the cost ``p0 / p``; 0 is
+        allowed where the density is positive.
+    p0 : float or "auto", default="auto"
+        Reference density, where the cost is 1: it sets the unit of length. "auto" is
+        the median density of the training samples.
+    exponent : float, default=1.0
+        Power s of the cost.
+    epsilon : float or None, default=None
+        Radius of the ε-graph, in the units of X.
+    n_graph_neighbors : int or None, default=None
+        Number of neighbours of the kNN graph, which has an edge where either end is
+        among the nearest of the other. With `epsilon` too, both must hold. Where both
+        are None it is ``ceil(log2(n_samples))``. Beyond 15 features and 20,000 samples
+        neighbours are approximate.
+    disconnected : {"connect", "error", "inf"}, default="connect"
+        What to do about a graph of several components: add the edges of the Euclidean
+        minimum spanning tree that join them, and warn; raise; or leave infinite
+        distances.
+    quad_tol : float, default=1e-3
+        Relative tolerance of the length of an edge.
+    memory : None, str or joblib.Memory, default=None
+        Cache of all that does not depend on λ, p0 and the exponent: the fit of the
+        density, the graph, and the density along its edges. A density that cannot be
+        pickled is not cached, with a warning.
+    random_state : None, int or RandomState, default=None
+        For approximate neighbours and the choice of landmarks.
+    n_jobs : None or int, default=None
+        Number of threads, as in scikit-learn. With exact neighbours results do not
+        depend on it.
+    verbose : bool, default=False
+        Show progress bars.
+    n_clusters : int, default=8
+        Number of clusters.
+    affinity : {"local_scaling", "rbf"} or callable, default="local_scaling"
+        What makes an affinity of a geodesic distance d. "local_scaling" is
+        ``exp(-d**2 / (s_i s_j))``, each sample having a scale s of its own [3]_; "rbf"
+        is ``exp(-gamma d**2)``. A function takes an array of distances and returns an
+        array of finite numbers of the same shape, element by element, none negative;
+        its distances may be ``inf`` with ``disconnected="inf"``.
+    gamma : float or None, default=None
+        For "rbf", in units of ``1 / d**2``. None is ``1 / s**2`` with the median s of
+        the local scales.
+    n_scale_neighbors : int or "auto", default="auto"
+        The local scale of a sample is the geodesic distance to this nearest other
+        sample, duplicates not counted. "auto" is 20, and at most ``n_samples - 1``.
+    n_neighbors : int, "auto" or None, default="auto"
+        Keep the affinities of each sample to this many geodesically nearest samples, as
+        a sparse matrix that never was dense; None keeps all, dense. "auto" is None up
+        to 5,000 samples, and 60 beyond.
+    assign_labels : {"cluster_qr", "kmeans", "discretize"}, default="cluster_qr"
+        How clusters are told apart in the embedding, as in
+        :class:`sklearn.cluster.SpectralClustering`. "cluster_qr" has nothing to tune
+        and no random start [4]_.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each training sample.
+    affinity_matrix_ : ndarray or csr_array of shape (n_samples, n_samples)
+        Affinities between the training samples.
+    embedding_ : ndarray of shape (n_samples, n_clusters)
+        Spectral embedding of the training samples.
+    density_ : estimator
+        The fitted density.
+    log_p0_ : float
+        Logarithm of the reference density.
+    p0_ : float
+        The reference density; 0 or inf where only its logarithm is representable.
+    graph_ : skgengeo.geometry.GeodesicGraph
+        The graph, and what happened: its edges, density evaluations, estimated error,
+        saturated edges, components and bridges.
+    scales_ : ndarray of shape (n_samples,)
+        Scale s of each sample; for "rbf" all are ``gamma ** -0.5``, and for a function
+        1, unused.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where X had any.
+
+    See Also
+    --------
+    GeodesicAffinity : The affinities alone, for other estimators.
+    sklearn.cluster.SpectralClustering : The same of Euclidean affinities.
+    sklearn.cluster.HDBSCAN : Clusters by density that finds their number, and noise.
+
+    References
+    ----------
+    .. [1] B. Kim, M. Puthawala, J. C. Ye and E. Sansone, "(Deep) Generative
+       Geodesics", arXiv:2407.11244, 2024.
+    .. [2] J. Shi and J. Malik, "Normalized Cuts and Image Segmentation", IEEE
+       Transactions on Pattern Analysis and Machine Intelligence 22(8), 2000.
+    .. [3] L. Zelnik-Manor and P. Perona, "Self-Tuning Spectral Clustering", NIPS 2004.
+    .. [4] A. Damle, V. Minden and L. Ying, "Simple, Direct, and Efficient Multi-way
+       Spectral Clustering", Information and Inference 8(1), 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from sklearn.metrics import adjusted_rand_score
+    >>> from skgengeo import GeodesicSpectralClustering
+    >>> X, y = make_moons(200, noise=0.05, random_state=0)
+    >>> clustering = GeodesicSpectralClustering(n_clusters=2).fit(X)
+    >>> adjusted_rand_score(y, clustering.labels_)
+    1.0
+    >>> new, truth = make_moons(50, noise=0.05, random_state=1)
+    >>> adjusted_rand_score(truth, clustering.predict(new))
+    1.0
+    """
+
+    _parameter_constraints: dict = {
+        **BaseGeodesicAffinity._parameter_constraints,
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_neighbors": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+            None,
+        ],
+        "assign_labels": [StrOptions({"cluster_qr", "kmeans", "discretize"})],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        density=None,
+        lam=0.1,
+        p0="auto",
+        exponent=1.0,
+        epsilon=None,
+        n_graph_neighbors=None,
+        disconnected="connect",
+        quad_tol=1e-3,
+        memory=None,
+        random_state=None,
+        n_jobs=None,
+        verbose=False,
+        affinity="local_scaling",
+        gamma=None,
+        n_scale_neighbors="auto",
+        n_neighbors="auto",
+        assign_labels="cluster_qr",
+    ):
+        self.n_clusters = n_clusters
+        self.density = density
+        self.lam = lam
+        self.p0 = p0
+        self.exponent = exponent
+        self.epsilon = epsilon
+        self.n_graph_neighbors = n_graph_neighbors
+        self.disconnected = disconnected
+        self.quad_tol = quad_tol
+        self.memory = memory
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.affinity = affinity
+        self.gamma = gamma
+        self.n_scale_neighbors = n_scale_neighbors
+        self.n_neighbors = n_neighbors
+        self.assign_labels = assign_labels
+
+    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
+    def fit(self, X, y=None, *, neighbors_graph=None):
+        """Fit the density where needed, and cluster the samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training samples.
+        y : None
+            Ignored: neither the density nor the clusters see any labels.
+        neighbors_graph : sparse matrix of shape (n_samples, n_samples), optional
+            A neighbourhood graph of your own, as in
+            :meth:`GenerativeGeodesicDistance.fit`.
+
+        Returns
+        -------
+        self : GeodesicSpectralClustering
+            The fitted clusterer.
+
+        Raises
+        ------
+        ValueError
+            Where there are more clusters than samples, fewer clusters than components
+            that are kept apart, or the data, the density or the graph cannot be used;
+            it says why and what to do.
+        """
+        del y
+        self._fit_geometry(X, None, neighbors_graph)
+        self._check_n_clusters()
+        self._fit_scales()
+        self.affinity_matrix_ = self._affinities_of_samples(self._choose_n_neighbors())
+        check_affinities(self.affinity_matrix_)
+        random_state = check_random_state(self.random_state)
+        self.embedding_ = embedded(self.affinity_matrix_, self.n_clusters, random_state)
+        self.labels_ = assigned(self.embedding_, self.assign_labels, random_state)
+        return self
+
+    def predict(self, X):
+        """Cluster of the geodesically nearest training sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            New points; one that equals a training sample has its label.
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+            Labels.
+
+        Raises
+        ------
+        ValueError
+            Where a point is within reach of no training sample, which is only possible
+            with ``disconnected="inf"``.
+        """
+        X, _ = self._validate_queries(X)
+        # A path to any sample leads through one that the point is joined to.
+        distances, nearest = self.graph_.nearest(1, self.graph_.attach(X))
+        alone = np.flatnonzero(np.isinf(distances[:, 0]))
+        if len(alone):
+            raise ValueError(
+                f"{len(alone)} of {len(X)} points (first: row {alone[0]}) have no "
+                f"training sample within epsilon={self.epsilon}, so that no cluster is "
+                "nearest. Raise epsilon, or pass disconnected='connect'."
+            )
+        return self.labels_[nearest[:, 0]]
+
+    def _check_n_clusters(self):
+        n, n_components = self.graph_.n_vertices, self.graph_.n_components
+        if self.n_clusters > n:
+            raise ValueError(
+                f"n_clusters={self.n_clusters} with n_samples={n}: pass at most {n}."
+            )
+        if self.disconnected == "inf" and self.n_clusters < n_components:
+            raise ValueError(
+                f"n_clusters={self.n_clusters}, and the graph has {n_components} "
+                "components that disconnected='inf' keeps apart: no cluster holds "
+                f"samples of two. Pass n_clusters={n_components} or more, a larger "
+                "n_graph_neighbors or epsilon, or disconnected='connect'."
+            )
+
+    def _choose_n_neighbors(self):
+        n = self.graph_.n_vertices
+        if self.n_neighbors != "auto":
+            return self.n_neighbors
+        return None if n <= MAX_DENSE_SAMPLES else N_NEIGHBORS
+
+
+def check_affinities(affinity):
+    """Refuse affinities that are no weights of a graph."""
+    smallest = affinity.min()
+    if smallest < 0:
+        raise ValueError(
+            f"affinity gave {smallest:.3g}: spectral clustering needs affinities of at "
+            "least 0. Return weights that fall from 1 to 0 with the distance."
+        )
+
+
+def embedded(affinity, n_components, random_state):
+    """Leading eigenvectors of the normalised Laplacian, one sample a row.
+
+    Parameters
+    ----------
+    affinity : ndarray or csr_array of shape (n_samples, n_samples)
+        Symmetric, not negative.
+    n_components : int
+        Number of eigenvectors.
+    random_state : RandomState
+        For the start of the solver.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_components)
+        The solutions of the relaxed normalised cut.
+    """
+    n = affinity.shape[0]
+    if n_components == n:
+        return np.eye(n)
+    return spectral_embedding(
+        affinity, n_components=n_components, drop_first=False, random_state=random_state
+    )
+
+
+def assigned(embedding, how, random_state):
+    """Clusters of an embedding, by one of scikit-learn's ways."""
+    if how == "cluster_qr":
+        return cluster_qr(embedding)
+    if how == "discretize":
+        return discretize(embedding, random_state=random_state)
+    n_clusters = embedding.shape[1]
+    return k_means(embedding, n_clusters, n_init=10, random_state=random_state)[1]
