@@ -14,7 +14,12 @@ from pathlib import Path
 from numpydoc.validate import validate
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLIC_MODULES = ("skgengeo", "skgengeo.density", "skgengeo.geometry")
+PUBLIC_MODULES = (
+    "skgengeo",
+    "skgengeo.density",
+    "skgengeo.geometry",
+    "skgengeo.plotting",
+)
 CHECKS = {"GL08", "SS01", "PR01", "PR02", "PR07", "RT01", "RT03", "YD01"}
 
 

@@ -9,6 +9,7 @@ import pytest
 import skgengeo
 import skgengeo.density
 import skgengeo.geometry
+import skgengeo.plotting
 
 SLOW = {"pynndescent", "umap", "matplotlib", "torch", "pandas", "polars"}
 
@@ -22,7 +23,7 @@ def modules_after(statement):
     return {name.split(".")[0] for name in json.loads(done.stdout)}
 
 
-IMPORT = "import skgengeo, skgengeo.density, skgengeo.geometry"
+IMPORT = "import skgengeo.density, skgengeo.geometry, skgengeo.plotting"
 
 
 def test_import_is_light():
@@ -37,7 +38,9 @@ def test_what_is_imported_is_seen():
 
 
 @pytest.mark.parametrize(
-    "package", [skgengeo, skgengeo.density, skgengeo.geometry], ids=lambda p: p.__name__
+    "package",
+    [skgengeo, skgengeo.density, skgengeo.geometry, skgengeo.plotting],
+    ids=lambda p: p.__name__,
 )
 def test_public_names_exist(package):
     assert package.__all__ == sorted(set(package.__all__))
