@@ -164,7 +164,7 @@ class AffinityDisplay:
         """
         plt = pyplot()
         if ax is None:
-            _, ax = plt.subplots()
+            _, ax = plt.subplots(layout="compressed")  # the bar is as high as the axes
         if "norm" not in kwargs:
             kwargs.setdefault("vmin", min(0, np.min(self.affinity)))
             kwargs.setdefault("vmax", max(1, np.max(self.affinity)))
