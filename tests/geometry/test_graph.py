@@ -365,6 +365,49 @@ def test_rows_of_distances():
     np.testing.assert_array_equal(single, every.astype(np.float32))
 
 
+def assert_nearest(found, every):
+    """The smallest of all distances, and the vertices at these."""
+    distances, vertices = found
+    k = distances.shape[1]
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :k], rtol=1e-12)
+    reached = np.take_along_axis(every, np.maximum(vertices, 0), axis=1)
+    np.testing.assert_allclose(
+        np.where(vertices < 0, np.inf, reached), distances, rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("k", [1, 5, 150])
+def test_nearest_vertices_and_their_distances(k):
+    graph = graph_of()
+    distances, vertices = graph.nearest(k)
+    assert_nearest((distances, vertices), graph.distances())
+    np.testing.assert_array_equal(vertices[:, 0], np.arange(len(X)))
+    seeds = graph.attach(new_points())
+    assert_nearest(graph.nearest(k, seeds), graph.distances_from(seeds))
+
+
+@NEAREST
+def test_nearest_of_components_that_stay_apart():
+    graph = graph_of(ISLANDS, epsilon=0.6, disconnected="inf")
+    distances, vertices = graph.nearest(60)
+    assert_nearest((distances, vertices), graph.distances())
+    # The third island has 50 samples.
+    assert ((vertices < 0).sum(axis=1) == 10 * (np.arange(350) >= 300)).all()
+    far = graph.attach(np.array([[50.0, 50.0], [0.0, 0.0]]))
+    distances, vertices = graph.nearest(2, far)
+    assert np.isinf(distances[0]).all()
+    assert (vertices[0] == -1).all()
+    assert (vertices[1] >= 0).all()
+
+
+def test_nearest_of_a_vertex_is_itself_before_its_duplicates():
+    graph = graph_of(np.repeat(X[:40], 3, axis=0), n_neighbors=8)
+    distances, vertices = graph.nearest(4)
+    np.testing.assert_array_equal(vertices[:, 0], np.arange(120))
+    np.testing.assert_array_equal(distances == 0, [[True] * 3 + [False]] * 120)
+    np.testing.assert_array_equal(vertices[:, 1:3] // 3, (vertices // 3)[:, [0, 0]])
+
+
 def test_path_has_the_length_of_the_distance():
     graph = graph_of()
     every = graph.distances()
@@ -686,6 +729,8 @@ def test_n_jobs_changes_nothing():
     one, two = (graph_of(n_jobs=n_jobs) for n_jobs in (1, 2))
     np.testing.assert_array_equal(one.weights.data, two.weights.data)
     np.testing.assert_array_equal(one.distances(), two.distances())
+    for a, b in zip(one.nearest(7), two.nearest(7), strict=True):
+        np.testing.assert_array_equal(a, b)
     for a, b in zip(one.attach(Q), two.attach(Q), strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(

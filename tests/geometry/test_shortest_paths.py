@@ -5,9 +5,11 @@ from scipy.sparse.csgraph import dijkstra
 
 from skgengeo.geometry._shortest_paths import (
     BATCH,
+    SMALL_SEARCHES,
     Seeds,
     distances_between,
     distances_from,
+    nearest_from,
     shortest_path,
     through_seeds,
 )
@@ -129,6 +131,70 @@ def test_distances_between(degree, n_jobs):
     np.testing.assert_array_equal(found, expected)
 
 
+# The k nearest
+
+
+def assert_nearest(found, reached):
+    """The k smallest of all distances, and vertices at these, each named once."""
+    distances, vertices = found
+    smallest = np.full(distances.shape, np.inf)
+    kept = min(distances.shape[1], reached.shape[1])
+    smallest[:, :kept] = np.sort(reached, axis=1)[:, :kept]
+    np.testing.assert_array_equal(distances, smallest)
+    np.testing.assert_array_equal(vertices == -1, np.isinf(smallest))
+    for row, (named, expected) in enumerate(zip(vertices, smallest, strict=True)):
+        named = named[named >= 0]
+        assert len(set(named.tolist())) == len(named)
+        np.testing.assert_array_equal(reached[row, named], expected[: len(named)])
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 120, 130])
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("degree", [1, 2, 6])
+def test_nearest_are_the_smallest_of_all_distances(degree, ties, k):
+    graph = random_graph(degree, degree=degree, ties=ties)
+    seeds = random_seeds(0, 60, graph.shape[0])
+    assert (np.diff(seeds.indptr) == 0).any()
+    assert_nearest(nearest_from(graph, seeds, k), by_heap(graph, seeds))
+
+
+def test_a_vertex_is_its_own_nearest_before_its_duplicates():
+    graph = random_graph(6, zeros=0.5)
+    vertices = np.arange(graph.shape[0])
+    distances, nearest = nearest_from(graph, Seeds.at(vertices), 4)
+    np.testing.assert_array_equal(nearest[:, 0], vertices)
+    assert (distances[:, 0] == 0).all()
+    assert (distances[:, 1] == 0).any()
+
+
+@pytest.mark.parametrize("k", [1, 3, 120])
+def test_searches_that_share_arrays_leave_nothing_behind(k):
+    graph = random_graph(2, degree=2)
+    seeds = random_seeds(3, 2 * SMALL_SEARCHES + 100, graph.shape[0])
+    found = nearest_from(graph, seeds, k)
+    assert_nearest(found, distances_from(graph, seeds))
+    for row in range(0, seeds.n_searches, 7):
+        alone = nearest_from(graph, seeds.take(np.array([row])), k)
+        for one, every in zip(alone, found, strict=True):
+            np.testing.assert_array_equal(one[0], every[row])
+
+
+def test_n_jobs_changes_no_nearest():
+    graph = random_graph(4, ties=True)
+    seeds = random_seeds(4, 3 * SMALL_SEARCHES, graph.shape[0])
+    one, two = (nearest_from(graph, seeds, 5, n_jobs=n_jobs) for n_jobs in (1, 2))
+    np.testing.assert_array_equal(one[0], two[0])
+    np.testing.assert_array_equal(one[1], two[1])
+
+
+def test_nearest_of_no_searches():
+    distances, vertices = nearest_from(random_graph(0), Seeds.at([]), 3)
+    assert distances.shape == vertices.shape == (0, 3)
+
+
+# Paths
+
+
 @pytest.mark.parametrize("degree", [1, 2, 6])
 def test_shortest_path_is_a_path_of_that_length(degree):
     graph = random_graph(degree, degree=degree)
@@ -180,6 +246,7 @@ def test_read_only_arrays():
     expected = distances_from(graph, seeds)
     between = distances_between(graph, seeds, seeds)
     path = shortest_path(graph, 0, 5)
+    nearest = nearest_from(graph, seeds, 3)
     for array in (graph.indptr, graph.indices, graph.data, *seeds):
         array.setflags(write=False)
     np.testing.assert_array_equal(distances_from(graph, seeds), expected)
@@ -187,6 +254,7 @@ def test_read_only_arrays():
     np.testing.assert_array_equal(few, expected[:3])
     np.testing.assert_array_equal(distances_between(graph, seeds, seeds), between)
     np.testing.assert_array_equal(shortest_path(graph, 0, 5)[0], path[0])
+    np.testing.assert_array_equal(nearest_from(graph, seeds, 3), nearest)
 
 
 def test_graph_with_wide_indices():
@@ -198,4 +266,7 @@ def test_graph_with_wide_indices():
     seeds = Seeds.at(np.arange(40))
     np.testing.assert_array_equal(
         distances_from(wide, seeds), distances_from(graph, seeds)
+    )
+    np.testing.assert_array_equal(
+        nearest_from(wide, seeds, 3), nearest_from(graph, seeds, 3)
     )
