@@ -189,6 +189,8 @@ def test_colour_bar():
     assert display.colorbar_.mappable is display.scatter_
     assert display.figure_.axes == [display.ax_, display.colorbar_.ax]
     assert of_arrays().plot(colorbar=False).colorbar_ is None
+    of_estimator = AffinityDisplay.from_estimator(DENSE, X, 0)
+    assert of_estimator.colorbar_.mappable is of_estimator.scatter_
 
 
 def test_options_of_from_estimator_reach_the_drawing(pyplot):
