@@ -1,8 +1,10 @@
 """Spectral clustering of geodesic affinities."""
 
+import warnings
 from numbers import Integral
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import ClusterMixin
 from sklearn.cluster import k_means
 from sklearn.manifold import spectral_embedding
@@ -15,6 +17,9 @@ from ._compat import Interval, StrOptions, _fit_context, cluster_qr, discretize
 # dense matrix of 5,000 samples takes 0.2 GB, and its eigenvectors as long as the graph.
 MAX_DENSE_SAMPLES = 5000
 N_NEIGHBORS = 60
+# No affinity along an edge of the graph is less than FAINT, or less for the longer
+# ones, down to FAINTEST: what eigenvectors in double precision still tell apart.
+FAINT, FAINTEST = 1e-6, 1e-8
 
 
 class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
@@ -94,7 +99,9 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
     labels_ : ndarray of shape (n_samples,)
         Cluster of each training sample.
     affinity_matrix_ : ndarray or csr_array of shape (n_samples, n_samples)
-        Affinities between the training samples.
+        Affinities between the training samples. Along an edge of the graph none
+        vanishes: it is at least between 1e-8, for the longest, and 1e-6. Where there
+        are more components than clusters, this joins the nearest.
     embedding_ : ndarray of shape (n_samples, n_clusters)
         Spectral embedding of the training samples.
     density_ : estimator
@@ -218,19 +225,23 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         Raises
         ------
         ValueError
-            Where there are more clusters than samples, fewer clusters than components
+            Where there are more clusters than distinct samples, fewer than components
             that are kept apart, or the data, the density or the graph cannot be used;
             it says why and what to do.
         """
         del y
         self._fit_geometry(X, None, neighbors_graph)
-        self._check_n_clusters()
+        first, place = distinct_rows(self.graph_.X)
+        self._check_n_clusters(len(first))
         self._fit_scales()
-        self.affinity_matrix_ = self._affinities_of_samples(self._choose_n_neighbors())
-        check_affinities(self.affinity_matrix_)
+        affinity = self._affinities_of_samples(self._choose_n_neighbors())
+        check_affinities(affinity)
+        self.affinity_matrix_ = self._joined_by_edges(affinity)
         random_state = check_random_state(self.random_state)
         self.embedding_ = embedded(self.affinity_matrix_, self.n_clusters, random_state)
-        self.labels_ = assigned(self.embedding_, self.assign_labels, random_state)
+        labels = assigned(self.embedding_, self.assign_labels, random_state)
+        # Duplicates, which rounding may tell apart, have the label of the first.
+        self.labels_ = labels[first][place]
         return self
 
     def predict(self, X):
@@ -264,11 +275,13 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
             )
         return self.labels_[nearest[:, 0]]
 
-    def _check_n_clusters(self):
+    def _check_n_clusters(self, n_distinct):
         n, n_components = self.graph_.n_vertices, self.graph_.n_components
-        if self.n_clusters > n:
+        if self.n_clusters > n_distinct:
+            distinct = f", {n_distinct} of them distinct" if n_distinct < n else ""
             raise ValueError(
-                f"n_clusters={self.n_clusters} with n_samples={n}: pass at most {n}."
+                f"n_clusters={self.n_clusters} with n_samples={n}{distinct}: pass at "
+                f"most {n_distinct}."
             )
         if self.disconnected == "inf" and self.n_clusters < n_components:
             raise ValueError(
@@ -284,6 +297,32 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
             return self.n_neighbors
         return None if n <= MAX_DENSE_SAMPLES else N_NEIGHBORS
 
+    def _joined_by_edges(self, affinity):
+        """Affinities that vanish along no edge of the graph.
+
+        To an eigenvector a faint affinity is none. It would join components at random
+        where there are more than clusters, and place a sample at random that has none
+        to any other.
+        """
+        held = self.graph_.weights.tocoo()
+        i, j, cost = held.row, held.col, held.data
+        scales, other_scales = self.scales_[i], self.scales_[j]
+        length = cost / np.sqrt(scales * other_scales)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            floor = np.fmin(FAINT, FAINTEST * length.max(initial=0) / length)
+        own = self._affinities(cost, scales, other_scales, self._dtype)
+        held.data = np.maximum(own, floor.astype(self._dtype))
+        if issparse(affinity):
+            return affinity.maximum(held.tocsr())
+        affinity[i, j] = np.maximum(affinity[i, j], held.data)
+        return affinity
+
+
+def distinct_rows(X):
+    """Index of the first row of each kind, and the kind of each row."""
+    _, first, kind = np.unique(X, axis=0, return_index=True, return_inverse=True)
+    return first, kind.ravel()
+
 
 def check_affinities(affinity):
     """Refuse affinities that are no weights of a graph."""
@@ -297,6 +336,9 @@ def check_affinities(affinity):
 
 def embedded(affinity, n_components, random_state):
     """Leading eigenvectors of the normalised Laplacian, one sample a row.
+
+    A sample with no affinity to any other is a component: it has an eigenvector of its
+    own, which scikit-learn omits.
 
     Parameters
     ----------
@@ -315,9 +357,24 @@ def embedded(affinity, n_components, random_state):
     n = affinity.shape[0]
     if n_components == n:
         return np.eye(n)
-    return spectral_embedding(
-        affinity, n_components=n_components, drop_first=False, random_state=random_state
-    )
+    alone = (affinity > 0).sum(axis=1) == (affinity.diagonal() > 0)
+    if alone.any():
+        rest, n_rest = np.flatnonzero(~alone), n_components - alone.sum()
+        embedding = np.zeros((n, n_components))
+        embedding[alone, n_rest:] = np.eye(alone.sum())
+        embedding[rest, :n_rest] = embedded(
+            affinity[rest][:, rest], n_rest, random_state
+        )
+        return embedding
+    with warnings.catch_warnings():
+        # Components are clusters, or parts of them.
+        warnings.filterwarnings("ignore", "Graph is not fully connected")
+        return spectral_embedding(
+            affinity.astype(np.float64, copy=False),
+            n_components=n_components,
+            drop_first=False,
+            random_state=random_state,
+        )
 
 
 def assigned(embedding, how, random_state):
