@@ -3,11 +3,17 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skgengeo import GenerativeGeodesicDistance
+from skgengeo import (
+    GenerativeGeodesicDistance,
+    GeodesicAffinity,
+    GeodesicSpectralClustering,
+)
 from skgengeo.density import ManifoldParzenWindows, TemperedDensity
 
 ESTIMATORS = [
     GenerativeGeodesicDistance(),
+    GeodesicAffinity(),
+    GeodesicSpectralClustering(),
     ManifoldParzenWindows(),
     TemperedDensity(),
 ]
