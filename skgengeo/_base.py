@@ -8,9 +8,8 @@ import psutil
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._caching import cached_if_hashable
+from ._caching import cached, memory_if_hashable
 from ._compat import HasMethods, Interval, StrOptions
-from .density._parzen import ManifoldParzenWindows
 from .density._protocol import (
     HoldsDensity,
     as_density,
@@ -19,6 +18,7 @@ from .density._protocol import (
     is_fitted,
     log_density,
 )
+from .density._tempered import TemperedDensity
 from .geometry._graph import GeodesicGraph
 
 
@@ -49,7 +49,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         X = validate_data(self, X, dtype=[np.float64, np.float32])
         self._dtype = X.dtype
         X = X.astype(np.float64)
-        given = ManifoldParzenWindows() if self.density is None else self.density
+        given = TemperedDensity() if self.density is None else self.density
         self.density_ = self._fit_density(as_density(given), X, y)
         check_feature_names(self.density_, self)
         self.graph_ = GeodesicGraph.from_points(
@@ -76,7 +76,8 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         if is_fitted(density):
             return density
         # The cached fit of an unseeded mixture is found again, as in a Pipeline.
-        return cached_if_hashable(self.memory, fit_density, density)(density, X, y)
+        memory = memory_if_hashable(self.memory, density)
+        return cached(memory, fit_density)(density, X, y)
 
     def _scored_density(self):
         """The density, or a copy where there is a cache: scoring may change it.
@@ -88,7 +89,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
             return self.density_
         try:
             return copy.deepcopy(self.density_)
-        except Exception:  # nor can it be cached, which `cached_if_hashable` says
+        except Exception:  # nor can it be cached, which `memory_if_hashable` says
             return self.density_
 
     def _validate_queries(self, X):

@@ -1,33 +1,36 @@
-"""joblib.Memory around the stages of a fit that do not depend on λ."""
+"""joblib.Memory around what does not depend on λ: stages of a fit, and log densities.
+
+A stage is found again by its arguments. The values of log p are found node by node,
+whatever graph asked for them first: other edges need other evaluations alone.
+"""
 
 import warnings
+from contextlib import contextmanager
 
 import joblib
+import numpy as np
 from sklearn.utils.validation import check_memory
 
 
-def cached_if_hashable(memory, function, density, ignore=()):
-    """A stage of a fit, cached where the density among its arguments can be hashed.
+def memory_if_hashable(memory, density):
+    """The memory, where it can keep what comes from a density.
 
     Parameters
     ----------
     memory : None, str or joblib.Memory
-        The cache.
-    function : callable
-        The stage.
+        As a user gave it.
     density : object
-        What decides whether its calls can be told apart.
-    ignore : sequence of str
-        Names of arguments on which the result does not depend.
+        What has to be told apart from others.
 
     Returns
     -------
-    callable
-        The function itself, with a warning, where caching is impossible.
+    joblib.Memory or None
+        None where there is no place to keep anything, and, with a warning, where the
+        density cannot be hashed.
     """
     memory = check_memory(memory)
     if getattr(memory, "location", None) is None:
-        return function
+        return None
     try:
         joblib.hash(density)
     except Exception as error:
@@ -38,5 +41,149 @@ def cached_if_hashable(memory, function, density, ignore=()):
             UserWarning,
             stacklevel=3,
         )
+        return None
+    return memory
+
+
+def cached(memory, function, ignore=()):
+    """A stage of a fit, run once for the same arguments.
+
+    Parameters
+    ----------
+    memory : joblib.Memory or None
+        As `memory_if_hashable` gives it.
+    function : callable
+        The stage.
+    ignore : sequence of str
+        Names of arguments on which the result does not depend.
+
+    Returns
+    -------
+    callable
+        The function itself, where there is no memory.
+    """
+    if memory is None:
         return function
     return memory.cache(function, ignore=list(ignore))
+
+
+@contextmanager
+def node_values(memory, *depends_on):
+    """Values of log p at nodes, those of earlier fits among them, for one fit.
+
+    What is evaluated is added to the memory in the end, even if that is an error or
+    an interruption.
+
+    Parameters
+    ----------
+    memory : joblib.Memory or None
+        As `memory_if_hashable` gives it.
+    *depends_on : object
+        What the values and the names of the nodes depend on.
+
+    Yields
+    ------
+    NodeValues or None
+        None where nothing can be kept: an object of one's own need have no more of a
+        memory than `cache`.
+    """
+    store = cached(memory, log_density_at_nodes, ignore=["record"])
+    if not hasattr(store, "call"):
+        yield None
+        return
+    known = NodeValues(store, depends_on)
+    try:
+        yield known
+    finally:
+        known.save()
+
+
+def log_density_at_nodes(key, record):
+    """The record itself: what joblib.Memory keeps under the key."""
+    del key
+    return record
+
+
+class NodeValues:
+    """Values at nodes, each evaluated once.
+
+    Processes that share a memory may evaluate the same node at the same time: they find
+    the same value, and either is kept.
+
+    Parameters
+    ----------
+    store : joblib.memory.MemorizedFunc
+        Of `log_density_at_nodes`.
+    depends_on : tuple of objects
+        What the values and the names of the nodes depend on.
+    """
+
+    def __init__(self, store, depends_on):
+        self._store = store
+        self._depends_on = depends_on
+        self._key = self._known = None
+        self._fresh = []
+
+    def recall(self, nodes, evaluate):
+        """The values at nodes, evaluated where they are not known.
+
+        Parameters
+        ----------
+        nodes : ndarray of complex of shape (n_nodes,)
+            Their names, without repeats.
+        evaluate : callable
+            ``rows -> values`` of some of the nodes.
+
+        Returns
+        -------
+        ndarray of shape (n_nodes,)
+            One for each name.
+        """
+        if self._known is None:
+            # At once: scoring changes some densities, and thus their hash.
+            self._key = joblib.hash(self._depends_on, coerce_mmap=True)
+            self._known = self._load()
+        values = _found(*self._known, nodes)
+        rows = np.flatnonzero(np.isnan(values))
+        if len(rows):
+            values[rows] = evaluate(rows)
+            self._fresh.append((nodes[rows], values[rows]))
+        return values
+
+    def save(self):
+        """Add what was evaluated to what is kept by now, by whomever."""
+        if not self._fresh:
+            return
+        parts = zip(self._load(), *self._fresh, strict=True)
+        nodes, values = map(np.concatenate, parts)
+        nodes, first = np.unique(nodes, return_index=True)
+        self._store.call(self._key, _sealed(nodes, values[first]))
+        self._fresh = []
+
+    def _load(self):
+        return _opened(self._store(self._key, None))
+
+
+def _found(known_nodes, known_values, nodes):
+    """Values by name, NaN where there is none."""
+    values = np.full(len(nodes), np.nan)
+    if len(known_nodes):
+        at = np.searchsorted(known_nodes, nodes)
+        at[at == len(known_nodes)] = 0
+        same = known_nodes[at] == nodes
+        values[same] = known_values[at[same]]
+    return values
+
+
+def _sealed(nodes, values):
+    """What is kept: sorted names, values, and a digest of both."""
+    return nodes, values, joblib.hash((nodes, values))
+
+
+def _opened(record):
+    """Names and values of a record; none where there is none, or it is damaged."""
+    if isinstance(record, tuple) and len(record) == 3:
+        *parts, digest = record
+        if joblib.hash(tuple(parts), coerce_mmap=True) == str(digest):
+            return tuple(parts)
+    return np.empty(0, dtype=complex), np.empty(0)

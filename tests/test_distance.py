@@ -735,9 +735,7 @@ def test_memory_takes_the_default_density_for_the_same(tmp_path, monkeypatch, d)
     assert len(found) == 1
 
 
-@pytest.mark.parametrize(
-    "params", [{"n_graph_neighbors": 7}, {"quad_tol": 1e-2}, {"density__scale": 2.0}]
-)
+@pytest.mark.parametrize("params", [{"n_graph_neighbors": 7}, {"density__scale": 2.0}])
 def test_memory_knows_what_matters(tmp_path, watched, params):
     geodesic = geodesic_distance(watched(), memory=str(tmp_path)).fit(X)
     n_rows = watched.n_rows_scored()

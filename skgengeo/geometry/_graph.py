@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from sklearn.utils import check_random_state
 
-from .._caching import cached_if_hashable
+from .._caching import cached, memory_if_hashable, node_values
 from ._cost import check_log_cost, log_cost
 from ._edges import NeighborSearch, connecting_epsilon, segment_lengths
 from ._neighborhood import (
@@ -158,7 +158,8 @@ class GeodesicGraph:
         quad_tol : float, default=1e-3
             Relative tolerance of the weight of an edge.
         memory : None, str or joblib.Memory
-            Cache of the neighbourhood.
+            Cache of the neighbourhood, and of the log density along edges, which other
+            neighbourhoods of the same points share.
         random_state : None, int or RandomState
             For approximate neighbours.
         n_jobs : None or int
@@ -184,29 +185,30 @@ class GeodesicGraph:
             random_state = None
         else:
             random_state = check_random_state(random_state).randint(2**31 - 1)
-        make = cached_if_hashable(
-            memory, profiled_neighborhood, log_density, ignore=["n_jobs"]
-        )
-        neighborhood = make(
-            X,
-            log_density,
-            rule,
-            neighbors_graph,
-            quad_tol,
-            random_state=random_state,
-            n_jobs=n_jobs,
-        )
-        warn_of_bridges(X, rule, neighbors_graph, neighborhood.bridges)
-        graph = cls(
-            search,
-            log_density,
-            rule,
-            neighborhood,
-            Metric(np.inf, median_log_density(neighborhood.log_density)),
-            quad_tol=quad_tol,
-            verbose=verbose,
-        )
-        return graph.with_metric(lam=lam, p0=p0, exponent=exponent)
+        memory = memory_if_hashable(memory, log_density)
+        make = cached(memory, profiled_neighborhood, ignore=["n_jobs", "known"])
+        with node_values(memory, X, log_density) as known:
+            neighborhood = make(
+                X,
+                log_density,
+                rule,
+                neighbors_graph,
+                quad_tol,
+                random_state=random_state,
+                n_jobs=n_jobs,
+                known=known,
+            )
+            warn_of_bridges(X, rule, neighbors_graph, neighborhood.bridges)
+            graph = cls(
+                search,
+                log_density,
+                rule,
+                neighborhood,
+                Metric(np.inf, median_log_density(neighborhood.log_density)),
+                quad_tol=quad_tol,
+                verbose=verbose,
+            )
+            return graph._under(graph._metric(lam, p0, exponent), known)
 
     def with_metric(self, *, lam=None, p0=None, exponent=None):
         """The same graph under another metric.
@@ -233,16 +235,24 @@ class GeodesicGraph:
         ValueError
             Where a parameter is out of range, or the metric is degenerate.
         """
+        return self._under(self._metric(lam, p0, exponent))
+
+    def _metric(self, lam, p0, exponent):
+        """The metric of this graph with what is not None in place of its own."""
         metric = Metric(
             self.metric.lam if lam is None else float(lam),
             self.metric.log_p0 if p0 is None else self._log_p0(p0),
             self.metric.exponent if exponent is None else float(exponent),
         )
         _check_metric(metric)
+        return metric
+
+    def _under(self, metric, known=None):
+        """This graph under a metric, its edges refined where they have to be."""
         served, neighborhood = self.served, self.neighborhood
         if not self._serves(metric):
             served = served | {metric}
-            neighborhood = neighborhood._replace(profile=self._refined(served))
+            neighborhood = neighborhood._replace(profile=self._refined(served, known))
         return GeodesicGraph(
             self.search,
             self.log_density,
@@ -278,7 +288,7 @@ class GeodesicGraph:
         relative = np.log(metric.lam) + metric.log_p0 - self.reference_log_density
         return relative >= np.log(min(REFERENCE_LAMS)) - 1e-9
 
-    def _refined(self, served):
+    def _refined(self, served, known):
         edges, log_p = self.neighborhood.edges, self.neighborhood.log_density
         metrics = [*reference_metrics(log_p), *served]
         return refine_profile(
@@ -288,6 +298,7 @@ class GeodesicGraph:
             self.log_density,
             metrics,
             tol=self.quad_tol,
+            known=known,
         )
 
     def _weights(self):

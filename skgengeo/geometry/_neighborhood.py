@@ -21,7 +21,7 @@ from ._edges import (
     segment_lengths,
     undirected_edges,
 )
-from ._quadrature import EdgeProfile, Metric, Segments, profile_edges
+from ._quadrature import EdgeProfile, Metric, Segments, node_names, profile_edges
 
 # The edges are refined for these λ, relative to the median training density, and an
 # exponent of 1. Larger λ and smaller exponents have smoother costs.
@@ -109,7 +109,15 @@ class Neighborhood(NamedTuple):
 
 
 def profiled_neighborhood(
-    X, log_density, rule, neighbors_graph, quad_tol, *, random_state=None, n_jobs=None
+    X,
+    log_density,
+    rule,
+    neighbors_graph,
+    quad_tol,
+    *,
+    random_state=None,
+    n_jobs=None,
+    known=None,
 ):
     """Join the points and evaluate the density along the edges.
 
@@ -129,6 +137,8 @@ def profiled_neighborhood(
         For approximate neighbours.
     n_jobs : None or int
         As in scikit-learn; no part of the result.
+    known : NodeValues or None
+        Values of log p that need no evaluation; no part of the result.
 
     Returns
     -------
@@ -151,15 +161,24 @@ def profiled_neighborhood(
             _refuse_components(X, rule, neighbors_graph, bridges)
         i, j = np.r_[edges.i, joining.i], np.r_[edges.j, joining.j]
         edges = undirected_edges(X, i, j)
-    log_p = log_density(X)
+    log_p = _log_density_of_vertices(X, log_density, known)
     profile = profile_edges(
         Segments(X, edges.i, X, edges.j, log_p, log_p),
         edges.length,
         log_density,
         reference_metrics(log_p),
         tol=quad_tol,
+        known=known,
     )
     return Neighborhood(edges, bridges, n_components, log_p, profile)
+
+
+def _log_density_of_vertices(X, log_density, known):
+    if known is None:
+        return log_density(X)
+    vertex = np.arange(len(X))
+    nodes = node_names(len(X), vertex, vertex, 0.0)
+    return known.recall(nodes, lambda some: log_density(X[some]))
 
 
 def _refuse_components(X, rule, neighbors_graph, bridges):

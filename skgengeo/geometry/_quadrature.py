@@ -98,8 +98,32 @@ class Segments(NamedTuple):
         t = position[:, None]
         return (1 - t) * self.start[self.i[edge]] + t * self.end[self.j[edge]]
 
+    def nodes(self, edge, position):
+        """Names of these points, as `node_names` has them."""
+        return node_names(len(self.end), self.i[edge], self.j[edge], position)
 
-def profile_edges(segments, length, log_density, metrics, *, tol):
+
+def node_names(n_points, i, j, position):
+    """A number for each point along an edge between points, the same in any graph.
+
+    Parameters
+    ----------
+    n_points : int
+        Number of points that edges join.
+    i, j : ndarray of int
+        Ends of the edge; twice the same for the point itself.
+    position : float or ndarray
+        From 0 at i to 1 at j.
+
+    Returns
+    -------
+    ndarray of complex
+        The edge, and the position as imaginary part.
+    """
+    return i * n_points + j + 1j * position
+
+
+def profile_edges(segments, length, log_density, metrics, *, tol, known=None):
     """Log density along each segment, at as many nodes as the metrics need.
 
     Parameters
@@ -114,6 +138,8 @@ def profile_edges(segments, length, log_density, metrics, *, tol):
         The cost of each edge shall be within `tol` for all of these.
     tol : float
         Relative tolerance of the cost of an edge.
+    known : NodeValues or None
+        Values of log p that need no evaluation; None where the ends are not vertices.
 
     Returns
     -------
@@ -125,10 +151,10 @@ def profile_edges(segments, length, log_density, metrics, *, tol):
     )
     position = np.tile([0.0, 1.0], (len(ends), 1))
     start = _Nodes(np.arange(len(ends)), np.full(len(ends), 2), position, ends)
-    return _refine(start, segments, length, log_density, metrics, tol, 0)
+    return _refine(start, segments, length, log_density, metrics, tol, known, 0)
 
 
-def refine_profile(profile, segments, length, log_density, metrics, *, tol):
+def refine_profile(profile, segments, length, log_density, metrics, *, tol, known=None):
     """Add nodes to a profile until it serves other metrics too.
 
     Parameters and result are those of `profile_edges`; `profile` is left as it is.
@@ -138,9 +164,8 @@ def refine_profile(profile, segments, length, log_density, metrics, *, tol):
     position, values = np.full(inside.shape, np.nan), np.full(inside.shape, np.nan)
     position[inside], values[inside] = profile.position, profile.log_density
     start = _Nodes(np.arange(len(count)), count, position, values)
-    return _refine(
-        start, segments, length, log_density, metrics, tol, profile.n_evaluations
-    )
+    n = profile.n_evaluations
+    return _refine(start, segments, length, log_density, metrics, tol, known, n)
 
 
 def edge_costs(profile, length, metric):
@@ -183,7 +208,7 @@ class _Nodes(NamedTuple):
         return _Nodes(*(column[rows] for column in self))
 
 
-def _refine(nodes, segments, length, log_density, metrics, tol, n_evaluations):
+def _refine(nodes, segments, length, log_density, metrics, tol, known, n_evaluations):
     """Evaluate, insert and test again, all edges together, until none asks for more."""
     table = np.array(metrics, dtype=np.float64)
     zero = length[nodes.edge] == 0
@@ -202,14 +227,24 @@ def _refine(nodes, segments, length, log_density, metrics, tol, n_evaluations):
         row, slot = np.nonzero(~np.isnan(fresh))
         values = np.full(fresh.shape, np.nan)
         values[row, slot] = _evaluate(
-            segments, nodes.edge[row], fresh[row, slot], log_density
+            segments, nodes.edge[row], fresh[row, slot], log_density, known
         )
         n_evaluations += len(row)
         nodes = _inserted(nodes, fresh, values)
     return _packed(finished, np.concatenate(errors), n_evaluations)
 
 
-def _evaluate(segments, edge, position, log_density):
+def _evaluate(segments, edge, position, log_density, known):
+    """log p at positions along edges, of which some may be known."""
+    if known is None:
+        return _evaluate_all(segments, edge, position, log_density)
+    return known.recall(
+        segments.nodes(edge, position),
+        lambda some: _evaluate_all(segments, edge[some], position[some], log_density),
+    )
+
+
+def _evaluate_all(segments, edge, position, log_density):
     """log p at positions along edges, in pieces of bounded memory."""
     values = np.empty(len(edge))
     row_bytes = 4 * 8 * segments.start.shape[1]
