@@ -208,7 +208,7 @@ class GeodesicAffinity(
         The density p: any object that :func:`skgengeo.density.as_density` takes. A
         fitted one is used as it is, and stays fitted under ``clone``; an unfitted one
         is cloned and fitted on the training samples. None is
-        :class:`skgengeo.density.ManifoldParzenWindows`.
+        :class:`skgengeo.density.TemperedDensity` of manifold Parzen windows.
     lam : float, default=0.1
         Regularisation λ in units of `p0`. Large values approach Euclidean length
         (``np.inf`` is Isomap's distance), small ones the cost ``p0 / p``; 0 is

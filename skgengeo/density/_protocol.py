@@ -481,8 +481,7 @@ class HoldsDensity:
         if nested and density is None:
             raise ValueError(
                 f"{nested[0]}={params[nested[0]]!r}: density=None has no parameters to "
-                "set. Pass density=ManifoldParzenWindows(), which is what None stands "
-                "for, or another unfitted density."
+                "set. Pass an unfitted density, such as ManifoldParzenWindows()."
             )
         if nested and _keeps_fit(density):
             raise ValueError(

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, _fit_context
+from .._compat import Interval, StrOptions, _fit_context
 from ._parzen import ManifoldParzenWindows
 from ._protocol import (
     HoldsDensity,
@@ -21,10 +21,10 @@ from ._protocol import (
 class TemperedDensity(HoldsDensity, BaseEstimator):
     """A density whose logarithm is divided by a temperature.
 
-    In many dimensions log densities of neighbours differ by hundreds, and the cost of
-    a geodesic is zero or infinite. A temperature of the order of the dimension makes
-    them comparable: with ``temperature = d`` the cost :eq:`eq-cost` at λ = 0 is the
-    dimension-adapted one, ``p ** (-1 / d)``.
+    In many dimensions log densities of neighbours differ by tens or hundreds: half of
+    the samples lie where the density is nothing beside λ, and in the other half the
+    cost of a geodesic is nothing. A temperature makes them comparable, and λ mean the
+    same in any dimension.
 
     Parameters
     ----------
@@ -32,13 +32,19 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         Any density that :func:`skgengeo.density.as_density` takes; None is
         :class:`skgengeo.density.ManifoldParzenWindows`. A fitted one is used as it
         is, an unfitted one is cloned and fitted.
-    temperature : float, default=1.0
-        Positive; larger is flatter.
+    temperature : float or "auto", default="auto"
+        Positive; larger is flatter. "auto" is the standard deviation of the log
+        density over the training samples, and at least 1: the samples' log densities
+        are brought within a spread of 1 where they are not already. Samples at which
+        the density is zero are not counted. With ``temperature = d`` the cost
+        :eq:`eq-cost` at λ = 0 is the dimension-adapted one, ``p ** (-1 / d)``.
 
     Attributes
     ----------
     density_ : estimator
         The fitted density.
+    temperature_ : float
+        Temperature used.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -46,7 +52,8 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
 
     Notes
     -----
-    The result is not normalised, which geodesics do not need.
+    The result is not normalised, which geodesics do not need. The rule behind "auto",
+    eq. :eq:`eq-temperature` of the user guide, is this package's own.
 
     Examples
     --------
@@ -62,20 +69,23 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
 
     _parameter_constraints: dict = {
         "density": "no_validation",
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
     }
 
     @property
     def _thread_safe(self):
         return allows_threads(self.density_)
 
-    def __init__(self, density=None, *, temperature=1.0):
+    def __init__(self, density=None, *, temperature="auto"):
         self.density = density
         self.temperature = temperature
 
     @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
     def fit(self, X, y=None):
-        """Fit the density, unless it is fitted already.
+        """Fit the density, unless it is fitted already, and choose the temperature.
 
         Parameters
         ----------
@@ -93,7 +103,15 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         inner = ManifoldParzenWindows() if self.density is None else self.density
         self.density_ = fit_density(as_density(inner), X, y)
         check_feature_names(self.density_, self)
+        self.temperature_ = self._choose_temperature(X)
         return self
+
+    def _choose_temperature(self, X):
+        if self.temperature != "auto":
+            return float(self.temperature)
+        values = log_density(self.density_, X)
+        inside = values[np.isfinite(values)]
+        return max(1.0, float(np.std(inside))) if len(inside) else 1.0
 
     def score_samples(self, X):
         """Log density at each point, divided by the temperature.
@@ -110,4 +128,4 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return log_density(self.density_, X) / self.temperature
+        return log_density(self.density_, X) / self.temperature_

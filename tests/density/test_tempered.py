@@ -55,7 +55,7 @@ def test_log_density_is_divided_by_the_temperature(model, temperature):
 def test_temperature_one_changes_nothing(model):
     X, Q = scattered(), scattered(seed=1)
     np.testing.assert_array_equal(
-        TemperedDensity(model).fit(X).score_samples(Q),
+        TemperedDensity(model, temperature=1.0).fit(X).score_samples(Q),
         clone(model).fit(X).score_samples(Q),
     )
 
@@ -77,6 +77,39 @@ def test_temperatures_multiply():
     np.testing.assert_allclose(
         twice.fit(X).score_samples(X), once.fit(X).score_samples(X), rtol=1e-15
     )
+
+
+# The temperature that is chosen
+
+
+@pytest.mark.parametrize("d", [1, 2, 8, 64, 784])
+def test_the_spread_of_a_normal_is_known(d):
+    # log p is -|x|^2 / 2, and |x|^2 has the variance 2 d.
+    X = scattered(4000, d)
+    chosen = TemperedDensity(normal_log_density).fit(X).temperature_
+    assert chosen == pytest.approx(max(1.0, np.sqrt(d / 2)), rel=0.05)
+
+
+@pytest.mark.parametrize("scale", [0.2, 1.0, 30.0])
+def test_log_densities_are_brought_within_a_spread_of_one(scale):
+    X, Q = scattered(), scattered(seed=1)
+    log_p = Answers(lambda X: 1e4 + scale * X[:, 0])
+    tempered = TemperedDensity(log_p).fit(X)
+    spread = scale * X[:, 0].std()
+    assert tempered.temperature_ == pytest.approx(max(1.0, spread))
+    assert tempered.score_samples(X).std() == pytest.approx(min(1.0, spread))
+    np.testing.assert_allclose(
+        tempered.score_samples(Q), (1e4 + scale * Q[:, 0]) / tempered.temperature_
+    )
+
+
+def test_samples_of_zero_density_are_not_counted():
+    X = scattered()
+    half = Answers(lambda X: np.where(X[:, 0] > 0, 9 * X[:, 0], -np.inf))
+    spread = 9 * X[X[:, 0] > 0, 0].std()
+    assert TemperedDensity(half).fit(X).temperature_ == pytest.approx(spread)
+    nowhere = Answers(lambda X: np.full(len(X), -np.inf))
+    assert TemperedDensity(nowhere).fit(X).temperature_ == 1.0
 
 
 def test_zero_density_stays_zero():
@@ -235,7 +268,7 @@ def test_wrong_temperatures_are_refused(temperature):
     with pytest.raises(
         ValueError,
         match=r"'temperature' parameter of TemperedDensity must be a float in the "
-        r"range \(0.0, inf\). Got",
+        r"range \(0.0, inf\) or a str among {'auto'}. Got",
     ):
         TemperedDensity(temperature=temperature).fit(scattered())
 
@@ -246,9 +279,12 @@ def test_what_is_no_density_is_refused():
 
 
 def test_a_wrong_answer_is_named():
-    tempered = TemperedDensity(Answers(lambda X: X[:, 0] * np.nan)).fit(scattered())
+    X, bad = scattered(), Answers(lambda X: X[:, 0] * np.nan)
+    tempered = TemperedDensity(bad, temperature=2.0).fit(X)
     with pytest.raises(ValueError, match="Answers returned nan at row 0"):
-        tempered.score_samples(scattered())
+        tempered.score_samples(X)
+    with pytest.raises(ValueError, match="Answers returned nan at row 0"):
+        TemperedDensity(bad).fit(X)
 
 
 def test_an_unfitted_density_says_so():
