@@ -514,7 +514,7 @@ def test_output_in_frames(container, frame):
 
 def test_sparse_output_is_refused_in_frames():
     affinity = geodesic_affinity(n_neighbors=5).set_output(transform="pandas")
-    with pytest.raises(ValueError, match="sparse (data|matrix)"):
+    with pytest.raises(ValueError, match=r"sparse (data|matrix)"):
         affinity.fit_transform(X)
 
 
