@@ -33,13 +33,13 @@ QUAD_TOL = 1e-3
 
 
 class SeenDensity(WatchedDensity):
-    """Notes each point that it scores, and for which fit."""
+    """Two normal densities side by side; notes each point, and for which fit."""
 
     seen: list = []
 
     def score_samples(self, X):
         self.seen.extend((self.fit_id, row.tobytes()) for row in X)
-        return super().score_samples(X)
+        return np.logaddexp(super().score_samples(X), super().score_samples(X - 0.5))
 
     @property
     def fit_id(self):
@@ -105,14 +105,15 @@ def training_points(grid, parts):
 
 
 EPSILONS = [0.35, 0.5, 0.7]
+STEEP = {"density__scale": [0.25]}
 GRIDS = {
     "epsilon, ascending": {"lam": [1.0, 0.1, 0.01], "epsilon": EPSILONS},
     "epsilon, descending": {"lam": [1.0, 0.1], "epsilon": EPSILONS[::-1]},
     "neighbours": {"lam": [1.0, 0.1], "n_graph_neighbors": [4, 8, 6]},
     "both": {"epsilon": [0.5, 0.35], "n_graph_neighbors": [4, 8]},
     "components": {"epsilon": [0.25, 0.2, 0.3], "n_graph_neighbors": [2, 4]},
-    "small lam": {"lam": [1e-3, 1e-4, 0.1], "epsilon": EPSILONS[:2]},
-    "exponent and p0": {"exponent": [2.0, 0.5], "p0": [5.0, "auto", 1e-3]},
+    "small lam": {"lam": [1e-4, 1e-3, 0.1], "epsilon": EPSILONS[:2], **STEEP},
+    "exponent and p0": {"exponent": [2.0, 0.5], "p0": [5.0, "auto", 1e-3], **STEEP},
     "tolerance": {"quad_tol": [1e-2, 1e-4, 1e-3], "epsilon": EPSILONS[:2]},
     "density": {"density__scale": [1.0, 0.5], "epsilon": EPSILONS[:2]},
 }
@@ -171,17 +172,33 @@ def test_fitted_densities_are_kept_apart(tmp_path):
     assert len(SeenDensity.seen) >= 2 * graph.n_vertices
 
 
+def test_values_belong_to_their_samples(tmp_path):
+    density = as_density(SeenDensity().fit(X))
+    for samples in (X, X[::-1].copy(), X + 0.1):
+        geodesic = GenerativeGeodesicDistance(density)
+        expected = geodesic.fit(samples).distance_matrix()
+        geodesic.set_params(memory=str(tmp_path)).fit(samples)
+        np.testing.assert_array_equal(geodesic.distance_matrix(), expected)
+
+
+@pytest.mark.parametrize("name", ["small lam", "exponent and p0"])
+def test_these_searches_refine(name):
+    grid, parts = GRIDS[name], [np.arange(len(X))]
+    plain = {**STEEP, "epsilon": grid.get("epsilon", [None])}
+    assert training_points(plain, parts) < training_points(grid, parts)
+
+
 # Any order, any rule
 
 
 RULES = {
     "epsilon": [{"epsilon": epsilon} for epsilon in EPSILONS],
     "neighbours": [{"n_graph_neighbors": k} for k in (4, 6, 9)],
+    "tolerance": [{"quad_tol": tol} for tol in (1e-2, 1e-6, 1e-4)],
     "any": [
         {"epsilon": 0.2, "disconnected": "inf"},
         {"neighbors_graph": kneighbors_graph(X, 7)},
-        {"n_graph_neighbors": 2, "lam": 1e-3},
-        {"n_graph_neighbors": 5, "epsilon": 0.5, "quad_tol": 1e-4},
+        {"n_graph_neighbors": 2, "epsilon": 0.5, "lam": 1e-4},
     ],
 }
 
