@@ -142,11 +142,11 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
     >>> from sklearn.datasets import make_moons
     >>> from sklearn.metrics import adjusted_rand_score
     >>> from skgengeo import GeodesicSpectralClustering
-    >>> X, y = make_moons(200, noise=0.05, random_state=0)
+    >>> X, y = make_moons(200, noise=0.07, random_state=0)
     >>> clustering = GeodesicSpectralClustering(n_clusters=2).fit(X)
     >>> adjusted_rand_score(y, clustering.labels_)
     1.0
-    >>> new, truth = make_moons(50, noise=0.05, random_state=1)
+    >>> new, truth = make_moons(50, noise=0.07, random_state=1)
     >>> adjusted_rand_score(truth, clustering.predict(new))
     1.0
     """
@@ -238,7 +238,12 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         check_affinities(affinity)
         self.affinity_matrix_ = self._joined_by_edges(affinity)
         random_state = check_random_state(self.random_state)
-        self.embedding_ = embedded(self.affinity_matrix_, self.n_clusters, random_state)
+        if self.n_clusters == len(first):
+            self.embedding_ = np.eye(len(first))[place]
+        else:
+            self.embedding_ = embedded(
+                self.affinity_matrix_, self.n_clusters, random_state
+            )
         labels = assigned(self.embedding_, self.assign_labels, random_state)
         # Duplicates, which rounding may tell apart, have the label of the first.
         self.labels_ = labels[first][place]
@@ -345,7 +350,7 @@ def embedded(affinity, n_components, random_state):
     affinity : ndarray or csr_array of shape (n_samples, n_samples)
         Symmetric, not negative.
     n_components : int
-        Number of eigenvectors.
+        Number of eigenvectors, less than that of samples.
     random_state : RandomState
         For the start of the solver.
 
@@ -354,13 +359,10 @@ def embedded(affinity, n_components, random_state):
     ndarray of shape (n_samples, n_components)
         The solutions of the relaxed normalised cut.
     """
-    n = affinity.shape[0]
-    if n_components == n:
-        return np.eye(n)
     alone = (affinity > 0).sum(axis=1) == (affinity.diagonal() > 0)
     if alone.any():
         rest, n_rest = np.flatnonzero(~alone), n_components - alone.sum()
-        embedding = np.zeros((n, n_components))
+        embedding = np.zeros((len(alone), n_components))
         embedding[alone, n_rest:] = np.eye(alone.sum())
         embedding[rest, :n_rest] = embedded(
             affinity[rest][:, rest], n_rest, random_state

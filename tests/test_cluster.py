@@ -192,6 +192,13 @@ def test_duplicates_have_the_same_label(kind, assign_labels):
     np.testing.assert_array_equal(clustering.predict(samples), clustering.labels_)
 
 
+@assignments
+def test_duplicates_have_the_same_label_where_affinities_tell_them_apart(assign_labels):
+    place = np.repeat(np.arange(60), 3)
+    clustering = spectral(20, n_neighbors=3, assign_labels=assign_labels)
+    assert within(place, clustering.fit_predict(SMALL[place]))
+
+
 @kinds
 @pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
 def test_new_points_have_the_label_of_the_nearest(kind, graph):
@@ -398,6 +405,14 @@ def test_as_many_clusters_as_samples(assign_labels, n_neighbors):
     clustering = spectral(60, **params).fit(SMALL)
     assert sorted(clustering.labels_) == list(range(60))
     np.testing.assert_array_equal(clustering.predict(SMALL), clustering.labels_)
+
+
+@assignments
+@dense_or_sparse
+def test_as_many_clusters_as_distinct_samples(assign_labels, n_neighbors):
+    place = np.repeat(np.arange(60), 3)
+    params = {"assign_labels": assign_labels, "n_neighbors": n_neighbors}
+    assert same_clusters(spectral(60, **params).fit_predict(SMALL[place]), place)
 
 
 @assignments
