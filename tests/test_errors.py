@@ -15,12 +15,18 @@ from sklearn.neighbors import KernelDensity, LocalOutlierFactor
 from sklearn.neural_network import BernoulliRBM
 from sklearn.svm import OneClassSVM
 
-from skgengeo import GenerativeGeodesicDistance
+from skgengeo import (
+    GenerativeGeodesicDistance,
+    GeodesicAffinity,
+    GeodesicSpectralClustering,
+)
 from skgengeo.density import TemperedDensity
 from skgengeo.geometry import connecting_epsilon
 
 from ._densities import Answers, normal_log_density
 
+ESTIMATORS = [GenerativeGeodesicDistance, GeodesicAffinity, GeodesicSpectralClustering]
+estimators = pytest.mark.parametrize("estimator", ESTIMATORS)
 X = np.random.default_rng(0).normal(size=(30, 2))
 
 
@@ -60,10 +66,11 @@ class ReturnsNothing(BaseEstimator):
         return normal_log_density(X)
 
 
-def fit(samples=X, neighbors_graph=None, **params):
+def fit(
+    samples=X, neighbors_graph=None, estimator=GenerativeGeodesicDistance, **params
+):
     params = {"density": normal_log_density} | params
-    geodesic = GenerativeGeodesicDistance(**params)
-    return geodesic.fit(samples, neighbors_graph=neighbors_graph)
+    return estimator(**params).fit(samples, neighbors_graph=neighbors_graph)
 
 
 def parts(*patterns):
@@ -93,24 +100,32 @@ SAMPLES = {
 
 @pytest.mark.parametrize(("samples", "message"), SAMPLES.values(), ids=SAMPLES)
 def test_samples(samples, message):
-    geodesic = fit()
+    geodesic, affinity, clustering = (fit(estimator=kind) for kind in ESTIMATORS)
     for call in (
         lambda: fit(samples),
         lambda: GenerativeGeodesicDistance().fit_transform(samples),
+        lambda: GeodesicAffinity().fit_transform(samples),
+        lambda: GeodesicSpectralClustering().fit_predict(samples),
         lambda: TemperedDensity().fit(samples),
     ):
         with pytest.raises(ValueError, match=parts(*message)):
             call()
     if samples.size:
-        for call in (geodesic.transform, lambda Q: geodesic.distance(Q, Q)):
+        for call in (
+            geodesic.transform,
+            lambda Q: geodesic.distance(Q, Q),
+            affinity.transform,
+            clustering.predict,
+        ):
             with pytest.raises(ValueError, match=parts(*message)):
                 call(samples)
 
 
 FLOAT_ABOVE_0 = r"a float in the range \(0.0, inf\)"
+AN_INT_ABOVE_0 = r"an int in the range \[1, inf\)"
 PARAMETERS = {
     "epsilon": ([0, 0.0, -1, np.nan, np.inf, "1"], FLOAT_ABOVE_0),
-    "n_graph_neighbors": ([0, -3, 2.0, "5"], r"an int in the range \[1, inf\)"),
+    "n_graph_neighbors": ([0, -3, 2.0, "5"], AN_INT_ABOVE_0),
     "lam": (
         [-0.1, np.nan, -np.inf, "auto", None],
         r"a float in the range \[0.0, inf\]",
@@ -119,56 +134,88 @@ PARAMETERS = {
     "exponent": ([0, -1, np.nan, np.inf, None], FLOAT_ABOVE_0),
     "quad_tol": ([0, 1, -1e-3, np.nan, None], r"a float in the range \(0.0, 1.0\)"),
     "disconnected": (["join", None, True], "a str among .*'connect'"),
-    "n_landmarks": ([0, -1, 2.0], r"an int in the range \[1, inf\)"),
     "memory": ([3], "an instance of 'str', an object implementing 'cache' or None"),
     "n_jobs": (["all", 1.5], "an instance of 'int' or None"),
     "random_state": (["seed", -1], "an int in the range"),
     "verbose": (["yes", -1], r"an int in the range \[0, inf\)"),
 }
+OF_AFFINITIES = {
+    "affinity": (["gaussian", None, 3], "a str among .*'rbf'.* or a callable"),
+    "gamma": ([0, -1.0, np.nan, np.inf, "scale"], f"{FLOAT_ABOVE_0} or None"),
+    "n_scale_neighbors": ([0, -1, 2.0, None, "all"], f"{AN_INT_ABOVE_0} or .*'auto'"),
+}
+OWN_PARAMETERS = {
+    GenerativeGeodesicDistance: {"n_landmarks": ([0, -1, 2.0], AN_INT_ABOVE_0)},
+    GeodesicAffinity: {
+        **OF_AFFINITIES,
+        "n_neighbors": ([0, -1, 2.0, "auto"], f"{AN_INT_ABOVE_0} or None"),
+    },
+    GeodesicSpectralClustering: {
+        **OF_AFFINITIES,
+        "n_neighbors": ([0, -1, 2.0, "all"], f"{AN_INT_ABOVE_0}, a str .*'auto'.*None"),
+        "n_clusters": ([0, -1, 2.0, None], AN_INT_ABOVE_0),
+        "assign_labels": (["ward", None], "a str among .*'cluster_qr'"),
+    },
+}
 BAD_PARAMETERS = [
-    (name, value, rule)
-    for name, (values, rule) in PARAMETERS.items()
+    (estimator, name, value, rule)
+    for estimator in ESTIMATORS
+    for name, (values, rule) in (PARAMETERS | OWN_PARAMETERS[estimator]).items()
     for value in values
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "rule"), BAD_PARAMETERS)
-def test_parameters(name, value, rule):
+@pytest.mark.parametrize(("estimator", "name", "value", "rule"), BAD_PARAMETERS)
+def test_parameters(estimator, name, value, rule):
     message = in_range(name, re.escape(repr(value)), rule)
     with pytest.raises(ValueError, match=message):
-        fit(**{name: value})
+        fit(estimator=estimator, **{name: value})
 
 
-def test_every_parameter_has_a_rule():
-    named = {*PARAMETERS, "density"}
-    assert named == set(GenerativeGeodesicDistance().get_params(deep=False))
+@estimators
+def test_every_parameter_has_a_rule(estimator):
+    named = {*PARAMETERS, *OWN_PARAMETERS[estimator], "density"}
+    assert named == set(estimator().get_params(deep=False))
 
 
-def test_unknown_names():
+@estimators
+def test_unknown_names(estimator):
     with pytest.raises(TypeError, match="unexpected keyword argument 'lamda'"):
-        GenerativeGeodesicDistance(lamda=1.0)
+        estimator(lamda=1.0)
     with pytest.raises(
         ValueError, match=r"Invalid parameter 'lamda'.*Valid parameters"
     ):
-        GenerativeGeodesicDistance().set_params(lamda=1.0)
+        estimator().set_params(lamda=1.0)
 
 
-@pytest.mark.parametrize(
-    ("params", "message"),
+TOO_MANY_NEIGHBORS = [
+    {"n_graph_neighbors": 30},
+    ["n_graph_neighbors=30 with n_samples=30", "at most 29", "Pass a smaller"],
+]
+TOO_MANY_SCALES = [
+    {"n_scale_neighbors": 30},
+    ["n_scale_neighbors=30 with n_samples=30", "at most 29", "Pass fewer, or 'auto'"],
+]
+MORE_THAN_SAMPLES = [
+    *([estimator, *TOO_MANY_NEIGHBORS] for estimator in ESTIMATORS),
+    *([estimator, *TOO_MANY_SCALES] for estimator in ESTIMATORS[1:]),
     [
-        (
-            {"n_graph_neighbors": 30},
-            ["n_graph_neighbors=30 with n_samples=30", "at most 29", "Pass a smaller"],
-        ),
-        (
-            {"n_landmarks": 31},
-            ["n_landmarks=31 with n_samples=30", "pass at most 30, or None"],
-        ),
+        GenerativeGeodesicDistance,
+        {"n_landmarks": 31},
+        ["n_landmarks=31 with n_samples=30", "pass at most 30, or None"],
     ],
-)
-def test_more_than_there_are_samples(params, message):
+    [
+        GeodesicSpectralClustering,
+        {"n_clusters": 31},
+        ["n_clusters=31 with n_samples=30", "pass at most 30"],
+    ],
+]
+
+
+@pytest.mark.parametrize(("estimator", "params", "message"), MORE_THAN_SAMPLES)
+def test_more_than_there_are_samples(estimator, params, message):
     with pytest.raises(ValueError, match=parts(*message)):
-        fit(**params)
+        fit(estimator=estimator, **params)
 
 
 # The density
@@ -275,10 +322,11 @@ bad_densities = pytest.mark.parametrize(
 )
 
 
+@estimators
 @bad_densities
-def test_densities(density, message):
+def test_densities(density, message, estimator):
     with pytest.raises(ValueError, match=parts(*message)):
-        fit(density=density)
+        fit(density=density, estimator=estimator)
 
 
 @bad_densities
@@ -292,12 +340,19 @@ def test_densities_that_fail_at_new_points(value):
     def log_density(points):
         return np.where(points[:, 0] > 4, value, normal_log_density(points))
 
-    geodesic, far = fit(density=log_density), np.array([[0.0, 0.0], [4.5, 0.0]])
+    far = np.array([[0.0, 0.0], [4.5, 0.0]])
+    geodesic, affinity, clustering = (
+        fit(density=log_density, estimator=estimator) for estimator in ESTIMATORS
+    )
     message = parts(f"log_density returned {value}", r"\[4\.5 0\. *\]", "-inf outside")
-    with pytest.raises(ValueError, match=message):
-        geodesic.transform(far)
-    with pytest.raises(ValueError, match=message):
-        geodesic.distance(far, far[::-1])
+    for call in (
+        geodesic.transform,
+        lambda Q: geodesic.distance(Q, Q[::-1]),
+        affinity.transform,
+        clustering.predict,
+    ):
+        with pytest.raises(ValueError, match=message):
+            call(far)
 
 
 def test_a_fit_need_not_return_the_density():
@@ -408,12 +463,19 @@ def test_own_graphs_of_several_components():
 # Between fit and use
 
 
-def test_other_features_than_fitted():
+@estimators
+def test_other_features_than_fitted(estimator):
     with pytest.raises(ValueError, match=r"X has 1 features, but .* is expecting 2"):
-        fit().transform(X[:, :1])
+        applied(fit(estimator=estimator))(X[:, :1])
 
 
-def test_other_names_than_fitted():
-    named = fit(pd.DataFrame(X, columns=["a", "b"]))
+@estimators
+def test_other_names_than_fitted(estimator):
+    named = fit(pd.DataFrame(X, columns=["a", "b"]), estimator=estimator)
     with pytest.raises(ValueError, match="feature names should match"):
-        named.transform(pd.DataFrame(X, columns=["b", "a"]))
+        applied(named)(pd.DataFrame(X, columns=["b", "a"]))
+
+
+def applied(fitted):
+    """What takes new points."""
+    return fitted.predict if hasattr(fitted, "predict") else fitted.transform
