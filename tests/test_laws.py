@@ -19,7 +19,11 @@ from sklearn.neighbors import KernelDensity, kneighbors_graph
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skgengeo import GenerativeGeodesicDistance
+from skgengeo import (
+    GenerativeGeodesicDistance,
+    GeodesicAffinity,
+    GeodesicSpectralClustering,
+)
 from skgengeo.density import ManifoldParzenWindows, TemperedDensity, as_density
 from skgengeo.geometry import _shortest_paths
 from skgengeo.geometry._quadrature import Metric
@@ -383,6 +387,37 @@ def test_float32_changes_rounding_only(case):
 
 def rule_of(graph):
     return {key: value for key, value in graph.items() if key != "neighbors_graph"}
+
+
+# What is made of distances
+
+
+def scale(distances, m=5):
+    """The m-th of the positive distances of each row."""
+    return np.sort(distances, axis=1)[:, m]
+
+
+def fit_case(estimator, case):
+    """An estimator with the density and the graph of a case."""
+    shared = {"density": case.density, "lam": case.geodesic.lam, "quad_tol": QUAD_TOL}
+    estimator.set_params(**shared, **rule_of(case.graph))
+    return estimator.fit(X, neighbors_graph=case.graph.get("neighbors_graph"))
+
+
+def test_affinities_are_those_of_the_distances(case):
+    affinity = fit_case(GeodesicAffinity(n_scale_neighbors=5), case)
+    expected = np.exp(-(case.D**2) / np.outer(scale(case.D), scale(case.D)))
+    np.testing.assert_allclose(affinity.transform(X), expected, atol=ROUNDING)
+
+
+@pytest.mark.filterwarnings("ignore:.* no training sample within:UserWarning")
+def test_clusters_of_new_points_are_those_of_the_nearest(case):
+    clustering = fit_case(GeodesicSpectralClustering(4), case)
+    labels = clustering.labels_
+    assert set(labels) == set(range(4))
+    np.testing.assert_array_equal(clustering.predict(X), labels)
+    nearest = case.geodesic.transform(NEW).argmin(axis=1)
+    np.testing.assert_array_equal(clustering.predict(NEW), labels[nearest])
 
 
 # Extremes
