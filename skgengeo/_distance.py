@@ -69,8 +69,8 @@ class GenerativeGeodesicDistance(
         Relative tolerance of the length of an edge.
     memory : None, str or joblib.Memory, default=None
         Cache of all that does not depend on λ, p0 and the exponent: the fit of the
-        density, the graph, and the density along its edges. A density that cannot be
-        pickled is not cached, with a warning.
+        density, the graph, and the density along edges, which all graphs of the same
+        samples share. A density that cannot be pickled is not cached, with a warning.
     random_state : None, int or RandomState, default=None
         For approximate neighbours and the choice of landmarks.
     n_jobs : None or int, default=None
