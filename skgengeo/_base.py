@@ -44,7 +44,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    def _fit_geometry(self, X, y=None, neighbors_graph=None):
+    def _fit_geometry(self, X, y=None, neighbors_graph=None, n_expected_components=1):
         """Fit the density where needed, join the samples and measure the edges."""
         X = validate_data(self, X, dtype=[np.float64, np.float32])
         self._dtype = X.dtype
@@ -61,6 +61,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
             epsilon=self.epsilon,
             n_neighbors=self.n_graph_neighbors,
             disconnected=self.disconnected,
+            n_expected_components=n_expected_components,
             neighbors_graph=neighbors_graph,
             quad_tol=self.quad_tol,
             memory=self.memory,

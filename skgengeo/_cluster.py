@@ -1,17 +1,20 @@
 """Spectral clustering of geodesic affinities."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
+from scipy.linalg import eigh
 from scipy.sparse import issparse
+from scipy.sparse.csgraph import connected_components, laplacian
 from sklearn.base import ClusterMixin
 from sklearn.cluster import k_means
 from sklearn.manifold import spectral_embedding
-from sklearn.utils import check_random_state
+from sklearn.metrics import adjusted_rand_score
+from sklearn.utils import check_random_state, column_or_1d
 
 from ._affinity import BaseGeodesicAffinity
 from ._compat import Interval, StrOptions, _fit_context, cluster_qr, discretize
+from .geometry._edges import NeighborSearch, default_n_neighbors, neighborhood_edges
 
 # Up to this many samples all affinities are kept, beyond it those of the nearest: a
 # dense matrix of 5,000 samples takes 0.2 GB, and its eigenvectors as long as the graph.
@@ -136,6 +139,8 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
     .. [3] L. Zelnik-Manor and P. Perona, "Self-Tuning Spectral Clustering", NIPS 2004.
     .. [4] A. Damle, V. Minden and L. Ying, "Simple, Direct, and Efficient Multi-way
        Spectral Clustering", Information and Inference 8(1), 2019.
+    .. [5] M. E. J. Newman and M. Girvan, "Finding and Evaluating Community Structure in
+       Networks", Physical Review E 69, 026113, 2004.
 
     Examples
     --------
@@ -230,7 +235,8 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
             it says why and what to do.
         """
         del y
-        self._fit_geometry(X, None, neighbors_graph)
+        # Clusters that are well apart are components.
+        self._fit_geometry(X, None, neighbors_graph, self.n_clusters)
         first, place = distinct_rows(self.graph_.X)
         self._check_n_clusters(len(first))
         self._fit_scales()
@@ -241,8 +247,9 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         if self.n_clusters == len(first):
             self.embedding_ = np.eye(len(first))[place]
         else:
+            _, component = connected_components(self.graph_.weights, directed=False)
             self.embedding_ = embedded(
-                self.affinity_matrix_, self.n_clusters, random_state
+                self.affinity_matrix_, component, self.n_clusters, random_state
             )
         labels = assigned(self.embedding_, self.assign_labels, random_state)
         # Duplicates, which rounding may tell apart, have the label of the first.
@@ -279,6 +286,34 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
                 "nearest. Raise epsilon, or pass disconnected='connect'."
             )
         return self.labels_[nearest[:, 0]]
+
+    def score(self, X, y=None):
+        """How well the predicted clusters agree with labels, or hold together.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            Points, of training or new.
+        y : array-like of shape (n_queries,), optional
+            Known labels.
+
+        Returns
+        -------
+        float
+            With labels the adjusted Rand index. Without, the modularity [5]_ of the
+            predicted clusters in the graph of the ``ceil(log2(n_queries))`` nearest
+            neighbours of X: the share of edges within clusters, less what it would be
+            if edges were drawn at random, eq. :eq:`eq-modularity` of the user guide.
+            It knows the points and the clusters alone, so that it compares any λ, ε,
+            graph and density. The higher, the better, and at most 1.
+        """
+        labels = self.predict(X)
+        if y is not None:
+            return float(adjusted_rand_score(column_or_1d(y), labels))
+        X, _ = self._validate_queries(X)
+        search = NeighborSearch(X, random_state=self.random_state, n_jobs=self.n_jobs)
+        k = default_n_neighbors(len(X))
+        return modularity(neighborhood_edges(search, n_neighbors=k), labels)
 
     def _check_n_clusters(self, n_distinct):
         n, n_components = self.graph_.n_vertices, self.graph_.n_components
@@ -323,6 +358,28 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         return affinity
 
 
+def modularity(edges, labels):
+    """Share of edges within clusters, beyond that of edges drawn at random.
+
+    Parameters
+    ----------
+    edges : Edges
+        Of an undirected graph, each once.
+    labels : ndarray of shape (n_vertices,)
+        Cluster of each vertex.
+
+    Returns
+    -------
+    float
+        In [-0.5, 1]; 0 where there is no edge.
+    """
+    i, j = labels[edges.i], labels[edges.j]
+    if len(i) == 0:
+        return 0.0
+    _, ends = np.unique(np.r_[i, j], return_counts=True)
+    return float(np.mean(i == j) - np.sum((ends / ends.sum()) ** 2))
+
+
 def distinct_rows(X):
     """Index of the first row of each kind, and the kind of each row."""
     _, first, kind = np.unique(X, axis=0, return_index=True, return_inverse=True)
@@ -339,18 +396,17 @@ def check_affinities(affinity):
         )
 
 
-def embedded(affinity, n_components, random_state):
+def embedded(affinity, component, n_components, random_state):
     """Leading eigenvectors of the normalised Laplacian, one sample a row.
-
-    A sample with no affinity to any other is a component: it has an eigenvector of its
-    own, which scikit-learn omits.
 
     Parameters
     ----------
     affinity : ndarray or csr_array of shape (n_samples, n_samples)
-        Symmetric, not negative.
+        Symmetric, not negative, and connected within each component.
+    component : ndarray of int of shape (n_samples,)
+        Of each sample. Affinities between components are not seen.
     n_components : int
-        Number of eigenvectors, less than that of samples.
+        Number of eigenvectors: at least that of components, less than that of samples.
     random_state : RandomState
         For the start of the solver.
 
@@ -359,24 +415,50 @@ def embedded(affinity, n_components, random_state):
     ndarray of shape (n_samples, n_components)
         The solutions of the relaxed normalised cut.
     """
-    alone = (affinity > 0).sum(axis=1) == (affinity.diagonal() > 0)
-    if alone.any():
-        rest, n_rest = np.flatnonzero(~alone), n_components - alone.sum()
-        embedding = np.zeros((len(alone), n_components))
-        embedding[alone, n_rest:] = np.eye(alone.sum())
-        embedding[rest, :n_rest] = embedded(
-            affinity[rest][:, rest], n_rest, random_state
-        )
-        return embedding
-    with warnings.catch_warnings():
-        # Components are clusters, or parts of them.
-        warnings.filterwarnings("ignore", "Graph is not fully connected")
+    n_apart = component.max() + 1
+    if n_apart == 1:
         return spectral_embedding(
             affinity.astype(np.float64, copy=False),
             n_components=n_components,
             drop_first=False,
             random_state=random_state,
         )
+    # The eigenvectors of a graph are those of its components. Of the whole a solver may
+    # miss some of those with eigenvalue 0, which are constant on one component each.
+    constant, n_further = np.zeros((len(component), n_apart)), n_components - n_apart
+    values, vectors = [], []
+    for part in range(n_apart):
+        inside = np.flatnonzero(component == part)
+        within = affinity[inside][:, inside].astype(np.float64)
+        volume = within.sum() - within.diagonal().sum()
+        constant[inside, part] = volume**-0.5 if volume > 0 else 1.0
+        further = further_eigenvectors(within, n_further, random_state)
+        values.append(shares_cut(within, further))
+        vectors.append(np.zeros((len(component), further.shape[1])))
+        vectors[-1][inside] = further
+    smallest = np.argsort(np.concatenate(values), kind="stable")[:n_further]
+    return np.hstack([constant, np.hstack(vectors)[:, smallest]])
+
+
+def further_eigenvectors(affinity, n_components, random_state):
+    """Eigenvectors of a connected graph after the constant one, or all there are."""
+    n = affinity.shape[0]
+    if n_components == 0 or n == 1:
+        return np.empty((n, 0))
+    if n_components + 1 < n:
+        return spectral_embedding(
+            affinity, n_components=n_components, random_state=random_state
+        )
+    dense = affinity.toarray() if issparse(affinity) else affinity
+    normalised, root = laplacian(dense, normed=True, return_diag=True)
+    return eigh(normalised)[1][:, 1:] / root[:, None]
+
+
+def shares_cut(affinity, vectors):
+    """Eigenvalue of each eigenvector: the share of the affinity that it cuts."""
+    degree, squares = affinity.sum(axis=1), vectors**2
+    kept = (vectors * (affinity @ vectors)).sum(axis=0)
+    return (degree @ squares - kept) / ((degree - affinity.diagonal()) @ squares)
 
 
 def assigned(embedding, how, random_state):

@@ -121,6 +121,7 @@ class GeodesicGraph:
         epsilon=None,
         n_neighbors=None,
         disconnected="connect",
+        n_expected_components=1,
         neighbors_graph=None,
         quad_tol=1e-3,
         memory=None,
@@ -153,6 +154,8 @@ class GeodesicGraph:
             What to do about more than one component: join them by edges of the
             Euclidean minimum spanning tree, and warn; raise; or leave infinite
             distances.
+        n_expected_components : int, default=1
+            So many components are joined without a warning.
         neighbors_graph : sparse matrix of shape (n_samples, n_samples), optional
             Its stored entries are the edges, instead of `epsilon` or `n_neighbors`.
         quad_tol : float, default=1e-3
@@ -198,7 +201,8 @@ class GeodesicGraph:
                 n_jobs=n_jobs,
                 known=known,
             )
-            warn_of_bridges(X, rule, neighbors_graph, neighborhood.bridges)
+            if neighborhood.n_components > n_expected_components:
+                warn_of_bridges(X, rule, neighbors_graph, neighborhood.bridges)
             graph = cls(
                 search,
                 log_density,

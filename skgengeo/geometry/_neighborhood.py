@@ -206,8 +206,9 @@ def warn_of_bridges(X, rule, neighbors_graph, bridges):
     if len(bridges) == 0:
         return
     components, longest, remedy = _components(X, rule, neighbors_graph, bridges)
+    edges = "an edge" if len(bridges) == 1 else f"{len(bridges)} edges"
     warnings.warn(
-        f"{components} They were joined by {len(bridges)} edges of the Euclidean "
+        f"{components} They were joined by {edges} of the Euclidean "
         f"minimum spanning tree, the longest of which is {longest:.6g}. {remedy}, or "
         "pass disconnected='inf' to keep the components apart.",
         UserWarning,
