@@ -346,6 +346,37 @@ def test_clusters_are_those_of_scikit_learn(kind, assign_labels, n_clusters):
     assert same_clusters(clustering.labels_, twin.labels_)
 
 
+def blocks(sizes, seed=0):
+    """Random affinities of several components, and the component of each sample."""
+    rng = np.random.default_rng(seed)
+    component = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    A = rng.uniform(size=(len(component), len(component)))
+    return np.where(component[:, None] == component, A + A.T, 0), component
+
+
+@pytest.mark.parametrize("n_components", [5, 6, 9, 20, 33])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_embedding_of_components(n_components, sparse):
+    A, component = blocks([1, 2, 3, 8, 20])
+    embedding = _cluster.embedded(
+        csr_array(A) if sparse else A,
+        component,
+        n_components,
+        np.random.RandomState(0),
+    )
+    # (D - W) u = value D u
+    W = A - np.diag(A.diagonal())
+    degree = W.sum(axis=1)
+    root = np.sqrt(np.where(degree > 0, degree, 1.0))
+    normalised = (np.diag(degree) - W) / np.outer(root, root)
+    vectors = embedding * root[:, None]
+    values = (vectors * (normalised @ vectors)).sum(axis=0)
+    expected = np.linalg.eigvalsh(normalised)[:n_components]
+    np.testing.assert_allclose(np.sort(values), expected, atol=1e-9)
+    np.testing.assert_allclose(normalised @ vectors, vectors * values, atol=1e-6)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(n_components), atol=1e-6)
+
+
 @pytest.mark.parametrize("affinity", ["local_scaling", "rbf"])
 def test_all_neighbors_are_dense(affinity):
     dense = spectral(4, affinity=affinity, n_neighbors=None).fit(X)
@@ -540,6 +571,25 @@ def test_no_cluster_joins_components_apart(n_clusters, assign_labels, n_neighbor
     assert within(clustering.labels_, component)
     assert len(set(clustering.labels_)) >= 4
     np.testing.assert_array_equal(clustering.predict(samples), clustering.labels_)
+
+
+@pytest.mark.parametrize("n_clusters", [30, 37, 44])
+@assignments
+def test_many_components_apart(n_clusters, assign_labels):
+    # Pairs, and fifteen samples alone.
+    pairs = np.repeat(30.0 * np.arange(30)[:, None], 2, axis=1)
+    samples = np.vstack([pairs, pairs[:15] + 1.0])
+    component = np.r_[np.arange(30), np.arange(15)]
+    clustering = spectral(
+        n_clusters,
+        density=normal_log_density,
+        lam=np.inf,
+        epsilon=2.0,
+        disconnected="inf",
+        assign_labels=assign_labels,
+    ).fit(samples)
+    assert clustering.graph_.n_components == 30
+    assert within(clustering.labels_, component)
 
 
 # Affinities that underflow
