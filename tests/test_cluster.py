@@ -29,7 +29,7 @@ from skgengeo.geometry import GeodesicGraph
 
 from ._densities import normal_log_density
 
-# Separated shapes are several components. No other warning is expected.
+# More components than clusters are warned of. No other warning is expected.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The graph has .* connected components:UserWarning"
 )
@@ -256,12 +256,8 @@ def test_the_order_of_samples(kind, assign_labels, n_clusters):
 
 
 @kinds
-@assignments
-def test_n_jobs(kind, assign_labels):
-    one, two = (
-        spectral(4, assign_labels=assign_labels, n_jobs=n_jobs, **kind).fit(X)
-        for n_jobs in (1, 2)
-    )
+def test_n_jobs(kind):
+    one, two = (spectral(4, n_jobs=n_jobs, **kind).fit(X) for n_jobs in (1, 2))
     np.testing.assert_array_equal(one.labels_, two.labels_)
     np.testing.assert_array_equal(one.predict(NEW), two.predict(NEW))
 
@@ -333,16 +329,15 @@ def test_affinities_are_those_of_the_transformer(kind):
 
 @kinds
 @assignments
-@pytest.mark.parametrize("n_clusters", [2, 5])
-def test_clusters_are_those_of_scikit_learn(kind, assign_labels, n_clusters):
-    clustering = spectral(n_clusters, assign_labels=assign_labels, **kind).fit(X)
+def test_clusters_are_those_of_scikit_learn(kind, assign_labels):
+    clustering = spectral(5, assign_labels=assign_labels, **kind).fit(X)
     twin = SpectralClustering(
-        n_clusters,
+        5,
         affinity="precomputed",
         assign_labels=assign_labels,
         random_state=0,
     ).fit(clustering.affinity_matrix_)
-    assert clustering.embedding_.shape == (120, n_clusters)
+    assert clustering.embedding_.shape == (120, 5)
     assert same_clusters(clustering.labels_, twin.labels_)
 
 
@@ -537,6 +532,15 @@ def test_components_that_are_joined_are_warned_of():
     with pytest.warns(UserWarning, match="The graph has 5 connected comp") as caught:
         spectral(3, density=None).fit(samples)
     assert len(caught) == 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_clusters", [5, 7])
+@dense_or_sparse
+def test_components_that_are_clusters_are_not_warned_of(n_clusters, n_neighbors):
+    samples, component = far_blobs(100 * TREE)
+    clustering = spectral(n_clusters, density=None, n_neighbors=n_neighbors)
+    assert within(clustering.fit_predict(samples), component)
 
 
 @pytest.mark.parametrize("n_clusters", [1, 4])
