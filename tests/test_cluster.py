@@ -11,7 +11,11 @@ from sklearn.base import clone
 from sklearn.cluster import SpectralClustering
 from sklearn.datasets import make_circles, make_moons
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import adjusted_rand_score, confusion_matrix
+from sklearn.metrics import (
+    adjusted_rand_score,
+    confusion_matrix,
+    euclidean_distances,
+)
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity, kneighbors_graph
@@ -199,16 +203,21 @@ def test_duplicates_have_the_same_label_where_affinities_tell_them_apart(assign_
     assert within(place, clustering.fit_predict(SMALL[place]))
 
 
+@pytest.mark.filterwarnings("ignore:.* no training sample within:UserWarning")
 @kinds
 @pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
 def test_new_points_have_the_label_of_the_nearest(kind, graph):
-    clustering = spectral(5, **kind, **graph).fit(X)
+    plane = np.random.default_rng(0).uniform([-1.2, -0.7], [2.2, 1.2], (300, 2))
+    clustering = spectral(5, lam=0.01, **kind, **graph).fit(X)
     geodesic = GenerativeGeodesicDistance(
-        KernelDensity(bandwidth=0.15), lam=0.1, **{"n_graph_neighbors": None} | graph
-    )
-    distances = geodesic.fit(X).transform(NEW)
-    expected = clustering.labels_[distances.argmin(axis=1)]
-    np.testing.assert_array_equal(clustering.predict(NEW), expected)
+        KernelDensity(bandwidth=0.15), lam=0.01, **{"n_graph_neighbors": None} | graph
+    ).fit(X)
+    nearest = geodesic.transform(plane).argmin(axis=1)
+    found = clustering.predict(plane)
+    np.testing.assert_array_equal(found, clustering.labels_[nearest])
+    # Which is not always that of the nearest in a straight line.
+    straight = euclidean_distances(plane, X).argmin(axis=1)
+    assert (found != clustering.labels_[straight]).any()
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
