@@ -3,6 +3,7 @@
 from numbers import Real
 
 import numpy as np
+from scipy.stats import median_abs_deviation
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -33,11 +34,11 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         :class:`skgengeo.density.ManifoldParzenWindows`. A fitted one is used as it
         is, an unfitted one is cloned and fitted.
     temperature : float or "auto", default="auto"
-        Positive; larger is flatter. "auto" is the standard deviation of the log
-        density over the training samples, and at least 1: the samples' log densities
-        are brought within a spread of 1 where they are not already. Samples at which
-        the density is zero are not counted. With ``temperature = d`` the cost
-        :eq:`eq-cost` at λ = 0 is the dimension-adapted one, ``p ** (-1 / d)``.
+        Positive; larger is flatter. "auto" is the spread of the log density over the
+        training samples, as their median absolute deviation tells it, and at least 1:
+        log densities are brought within a spread of 1 where they are not already. With
+        ``temperature = d`` the cost :eq:`eq-cost` at λ = 0 is the dimension-adapted
+        one, ``p ** (-1 / d)``.
 
     Attributes
     ----------
@@ -98,6 +99,11 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         -------
         self : TemperedDensity
             The fitted density.
+
+        Raises
+        ------
+        ValueError
+            Where "auto" finds a density of zero at half of the samples.
         """
         X = validate_data(self, X, dtype=np.float64)
         inner = ManifoldParzenWindows() if self.density is None else self.density
@@ -110,8 +116,14 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         if self.temperature != "auto":
             return float(self.temperature)
         values = log_density(self.density_, X)
-        inside = values[np.isfinite(values)]
-        return max(1.0, float(np.std(inside))) if len(inside) else 1.0
+        if np.isneginf(np.median(values)):
+            raise ValueError(
+                f"The density is zero at {np.isneginf(values).sum()} of {len(X)} "
+                "training samples, so that its logarithm has no spread to choose a "
+                "temperature from. Pass a number as temperature, or widen the density."
+            )
+        # For a normal distribution this is the standard deviation.
+        return max(1.0, float(median_abs_deviation(values, scale="normal")))
 
     def score_samples(self, X):
         """Log density at each point, divided by the temperature.
