@@ -1,5 +1,6 @@
 """Geodesic distances -> affinities."""
 
+import math
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,8 +10,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from ._base import BaseGeodesicEstimator, check_array_fits
 from ._compat import Interval, StrOptions, _fit_context
 
-# Neighbours from which the local scale is taken, unless told otherwise.
-N_SCALE_NEIGHBORS = 20
+# The neighbour that gives the local scale, unless told otherwise, and the largest share
+# of the samples that may be nearer: a scale shall lie within a cluster.
+N_SCALE_NEIGHBORS, MAX_SCALE_SHARE = 40, 1 / 6
 DENSE_REMEDY = (
     "Pass n_neighbors to keep the affinities of each sample to its nearest alone, as a "
     "sparse matrix, or transform fewer rows at a time."
@@ -55,7 +57,7 @@ class BaseGeodesicAffinity(BaseGeodesicEstimator):
     def _local_scales(self, seeds=None):
         n, m = self.graph_.n_vertices, self.n_scale_neighbors
         if m == "auto":
-            m = max(min(N_SCALE_NEIGHBORS, n - 1), 1)
+            m = max(min(N_SCALE_NEIGHBORS, math.ceil(n * MAX_SCALE_SHARE)), 1)
         elif m >= n:
             raise ValueError(
                 f"n_scale_neighbors={m} with n_samples={n}: a sample has at most "
@@ -253,7 +255,8 @@ class GeodesicAffinity(
         the local scales.
     n_scale_neighbors : int or "auto", default="auto"
         The local scale of a sample is the geodesic distance to this nearest other
-        sample, duplicates not counted. "auto" is 20, and at most ``n_samples - 1``.
+        sample, duplicates not counted. "auto" is 40, and at most a sixth of the
+        samples.
     n_neighbors : int or None, default=None
         Keep the affinities of each sample to this many geodesically nearest samples, as
         a sparse matrix that never was dense. None keeps all, dense.

@@ -87,7 +87,8 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         the local scales.
     n_scale_neighbors : int or "auto", default="auto"
         The local scale of a sample is the geodesic distance to this nearest other
-        sample, duplicates not counted. "auto" is 20, and at most ``n_samples - 1``.
+        sample, duplicates not counted. "auto" is 40, and at most a sixth of the
+        samples.
     n_neighbors : int, "auto" or None, default="auto"
         Keep the affinities of each sample to this many geodesically nearest samples, as
         a sparse matrix that never was dense; None keeps all, dense. "auto" is None up
