@@ -16,10 +16,10 @@ from ._affinity import BaseGeodesicAffinity
 from ._compat import Interval, StrOptions, _fit_context, cluster_qr, discretize
 from .geometry._edges import NeighborSearch, default_n_neighbors, neighborhood_edges
 
-# Up to this many samples all affinities are kept, beyond it those of the nearest: a
-# dense matrix of 5,000 samples takes 0.2 GB, and its eigenvectors as long as the graph.
-MAX_DENSE_SAMPLES = 5000
-N_NEIGHBORS = 60
+# Up to this many samples all affinities are kept, beyond it those of the nearest, five
+# times as many as give the scale: in the plane an affinity of exp(-5) is left out. The
+# eigenvectors of 5,000 samples then take a fifth of the time.
+MAX_DENSE_SAMPLES, N_NEIGHBORS = 2000, 200
 # No affinity along an edge of the graph is less than FAINT, or less for the longer
 # ones, down to FAINTEST: what eigenvectors in double precision still tell apart.
 FAINT, FAINTEST = 1e-6, 1e-8
@@ -92,7 +92,7 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
     n_neighbors : int, "auto" or None, default="auto"
         Keep the affinities of each sample to this many geodesically nearest samples, as
         a sparse matrix that never was dense; None keeps all, dense. "auto" is None up
-        to 5,000 samples, and 60 beyond.
+        to 2,000 samples, and 200 beyond.
     assign_labels : {"cluster_qr", "kmeans", "discretize"}, default="cluster_qr"
         How clusters are told apart in the embedding, as in
         :class:`sklearn.cluster.SpectralClustering`. "cluster_qr" has nothing to tune

@@ -376,6 +376,15 @@ def test_identical_samples(kind, n_neighbors):
         np.testing.assert_array_equal(A.data, 1.0)
 
 
+@pytest.mark.parametrize(("n", "m"), [(31, 6), (60, 10), (239, 40), (400, 40)])
+def test_the_scale_lies_within_a_sixth_of_the_samples(n, m):
+    affinity = geodesic_affinity(normal_log_density, n_scale_neighbors="auto")
+    samples = np.random.default_rng(0).normal(size=(n, 2))
+    affinity.fit(samples)
+    given = clone(affinity).set_params(n_scale_neighbors=m).fit(samples)
+    np.testing.assert_array_equal(affinity.scales_, given.scales_)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("n_neighbors", [None, 1])
 def test_few_samples(n, n_neighbors):
@@ -384,7 +393,8 @@ def test_few_samples(n, n_neighbors):
     euclidean = {"lam": np.inf, "epsilon": 5.0, "n_scale_neighbors": "auto"}
     affinity = geodesic_affinity(normal_log_density, **euclidean)
     D = np.abs(samples - samples.T)
-    scales = D.max(axis=1) if n > 1 else np.ones(1)
+    # A sixth of them, rounded up: the nearest.
+    scales = np.sort(D, axis=1)[:, 1] if n > 1 else np.ones(1)
     expected = np.exp(-(D**2) / np.outer(scales, scales))
     A = affinity.set_params(n_neighbors=n_neighbors).fit_transform(samples)
     if n_neighbors is not None:
