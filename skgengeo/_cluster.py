@@ -306,7 +306,8 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
             neighbours of X: the share of edges within clusters, less what it would be
             if edges were drawn at random, eq. :eq:`eq-modularity` of the user guide.
             It knows the points and the clusters alone, so that it compares any λ, ε,
-            graph and density. The higher, the better, and at most 1.
+            graph and density, at one number of clusters. The higher, the better, and
+            at most 1.
         """
         labels = self.predict(X)
         if y is not None:

@@ -30,7 +30,9 @@ from skgengeo import (
 )
 from skgengeo.density import ManifoldParzenWindows
 from skgengeo.geometry import GeodesicGraph
+from skgengeo.geometry._edges import Edges
 
+from . import _oracles as oracles
 from ._densities import normal_log_density
 
 # More components than clusters are warned of. No other warning is expected.
@@ -775,3 +777,74 @@ def test_frames():
     assert clustering.feature_names_in_.tolist() == ["east", "north"]
     with pytest.raises(ValueError, match="feature names should match"):
         clustering.predict(table[["north", "east"]])
+
+
+# The score
+
+
+def slow_modularity(pairs, labels):
+    """Newman and Girvan's, over ordered pairs of vertices."""
+    n = len(labels)
+    joined = np.zeros((n, n))
+    for i, j in pairs:
+        joined[i, j] = joined[j, i] = 1.0
+    degree = joined.sum(axis=1)
+    by_chance = np.outer(degree, degree) / degree.sum()
+    same = labels[:, None] == labels
+    return ((joined - by_chance) * same).sum() / degree.sum()
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 5])
+@pytest.mark.parametrize("points", [X, NEW], ids=["training", "new"])
+def test_score_without_labels_is_the_modularity(n_clusters, points):
+    clustering = spectral(n_clusters).fit(X)
+    k = int(np.ceil(np.log2(len(points))))
+    pairs = oracles.neighborhood(points, n_neighbors=k)
+    expected = slow_modularity(pairs, clustering.predict(points))
+    assert clustering.score(points) == pytest.approx(expected, abs=1e-12)
+
+
+def test_modularity_of_graphs_that_are_known():
+    # Two triangles: apart, joined by an edge, and all in one cluster.
+    i, j = np.array([[0, 0, 1, 3, 3, 4], [1, 2, 2, 4, 5, 5]])
+    apart = Edges(i, j, np.ones(6))
+    joined = Edges(np.r_[i, 2], np.r_[j, 3], np.ones(7))
+    triangles = np.repeat([0, 1], 3)
+    assert _cluster.modularity(apart, triangles) == pytest.approx(1 / 2)
+    assert _cluster.modularity(joined, triangles) == pytest.approx(6 / 7 - 1 / 2)
+    assert _cluster.modularity(joined, np.zeros(6, dtype=int)) == pytest.approx(0)
+    assert _cluster.modularity(joined, np.arange(6)) < 0
+    nothing = np.empty(0, dtype=int)
+    assert _cluster.modularity(Edges(nothing, nothing, nothing), triangles[:1]) == 0
+
+
+def test_score_depends_on_the_clusters_alone():
+    near, far = (spectral(lam=lam).fit(X) for lam in (0.1, 1e-4))
+    np.testing.assert_array_equal(near.labels_ == near.labels_[0], Y[0] == Y)
+    assert same_clusters(far.labels_, near.labels_)
+    assert near.score(X) == far.score(X) == spectral(epsilon=0.5).fit(X).score(X)
+
+
+def test_score_with_labels_is_the_adjusted_rand_index():
+    clustering = spectral(4).fit(X)
+    expected = adjusted_rand_score(NEW_Y, clustering.predict(NEW))
+    assert clustering.score(NEW, NEW_Y) == expected < 1
+    assert clustering.score(NEW, NEW_Y.reshape(-1, 1).ravel().tolist()) == expected
+
+
+def test_search_without_labels_finds_the_clusters():
+    # A kernel that is too wide knows no gap, and too many clusters break the moons.
+    grid = {
+        "density__bandwidth": [0.15, 30.0],
+        "affinity": ["rbf"],
+        "gamma": [0.1, 9.0],
+    }
+    search = GridSearchCV(spectral(affinity="rbf"), grid, cv=3).fit(MANY)
+    worst = search.cv_results_["mean_test_score"].min()
+    assert worst < search.best_score_ <= 1
+    assert same_clusters(search.predict(NEW), NEW_Y)
+
+
+def test_labels_of_another_length_are_refused():
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[3, "):
+        spectral().fit(X).score(NEW, NEW_Y[:3])
