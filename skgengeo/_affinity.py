@@ -7,8 +7,10 @@ import numpy as np
 from scipy.sparse import coo_array
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from ._base import BaseGeodesicEstimator, check_array_fits
+from ._base import BaseGeodesicEstimator, check_array_fits, check_square_fits
+from ._batching import row_batches
 from ._compat import Interval, StrOptions, _fit_context
+from .geometry._shortest_paths import Seeds
 
 # The neighbour that gives the local scale, unless told otherwise, and the largest share
 # of the samples that may be nearer: a scale shall lie within a cluster.
@@ -122,18 +124,34 @@ def local_scales(graph, m, seeds=None):
         Where fewer than m can be reached, the distance to the last of them; 1 where
         there is none, so that all that can be reached is at distance 0.
     """
-    n, k = graph.n_vertices, min(m + 1, graph.n_vertices)
-    while True:
-        distances, _ = graph.nearest(k, seeds)
-        positive = (distances > 0) & np.isfinite(distances)
-        enough = (positive.sum(axis=1) >= m) | np.isinf(distances[:, -1])
-        if k == n or enough.all():
-            break
+    n = graph.n_vertices
+    seeds = Seeds.at(np.arange(n)) if seeds is None else seeds
+    scales = np.empty(seeds.n_searches)
+    rows, k = np.arange(seeds.n_searches), min(m + 1, n)
+    while len(rows):
+        short = []
+        for batch in row_batches(len(rows), row_bytes=4 * 8 * k):
+            distances, _ = graph.nearest(k, seeds.take(rows[batch]))
+            scales[rows[batch]], enough = positive_of_rank(distances, m)
+            short.append(rows[batch][~enough])
+        # Rows of more duplicates than that.
+        rows = np.concatenate(short) if k < n else rows[:0]
         k = min(2 * k, n)
+    return scales
+
+
+def positive_of_rank(distances, m):
+    """The m-th positive distance of each ascending row, and whether it has so many.
+
+    Where it has fewer, the last; 1 where it has none. A row that ends in inf has all
+    that there are.
+    """
+    positive = (distances > 0) & np.isfinite(distances)
     rank = np.cumsum(positive, axis=1)
     last = np.minimum(rank[:, -1], m)
     column = np.argmax(rank == np.maximum(last, 1)[:, None], axis=1)
-    return np.where(last > 0, distances[np.arange(len(distances)), column], 1.0)
+    found = np.where(last > 0, distances[np.arange(len(distances)), column], 1.0)
+    return found, (last == m) | np.isinf(distances[:, -1])
 
 
 def pairs_of_nearest(graph, k):
@@ -405,6 +423,8 @@ class GeodesicAffinity(
             Symmetric; float32 where X is. Sparse with `n_neighbors`: then it has the
             pairs of which either is among the nearest of the other.
         """
+        if self.n_neighbors is None:
+            check_square_fits(X, DENSE_REMEDY)
         self.fit(X, y, neighbors_graph=neighbors_graph)
         return self._affinities_of_samples(self.n_neighbors)
 

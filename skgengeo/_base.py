@@ -158,3 +158,18 @@ def check_array_fits(n_rows, n_columns, dtype, remedy):
             f"{needed / 2**30:.1f} GiB, and {available / 2**30:.1f} GiB are available. "
             f"{remedy} float32 input halves it."
         )
+
+
+def check_square_fits(X, remedy):
+    """Refuse a matrix between all samples before any work, as `check_array_fits` does.
+
+    Parameters
+    ----------
+    X : array-like
+        The samples, not validated yet: what may be wrong with them is told later.
+    remedy : str
+        What to do instead, in sentences.
+    """
+    if isinstance(X, np.ndarray) and X.ndim == 2:
+        dtype = np.float32 if X.dtype == np.float32 else np.float64
+        check_array_fits(len(X), len(X), dtype, remedy)

@@ -10,7 +10,7 @@ from sklearn.base import (
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ._base import BaseGeodesicEstimator, check_array_fits
+from ._base import BaseGeodesicEstimator, check_array_fits, check_square_fits
 from ._compat import Interval, _fit_context
 from .geometry._shortest_paths import Seeds, through_seeds
 
@@ -224,12 +224,8 @@ class GenerativeGeodesicDistance(
             Symmetric, with a zero diagonal; float32 where X is. ``inf`` only with
             ``disconnected="inf"``.
         """
-        if self.n_landmarks is None and isinstance(X, np.ndarray) and X.ndim == 2:
-            # Before all the work. What else may be wrong with X is the part of fit.
-            single = X.dtype == np.float32
-            check_array_fits(
-                len(X), len(X), np.float32 if single else np.float64, DENSE_REMEDY
-            )
+        if self.n_landmarks is None:
+            check_square_fits(X, DENSE_REMEDY)
         self.fit(X, y, neighbors_graph=neighbors_graph)
         return self._distances(self.graph_, None)
 
