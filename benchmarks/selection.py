@@ -7,6 +7,8 @@ and what two silhouettes would choose, of geodesic distances and of straight one
 truth is the first reference of each set, which gives the number of clusters.
 
     python benchmarks/selection.py FOLDER [--batteries ...] [--max-samples 1500]
+
+Larger sets of the batteries are left out; those of scikit-learn are small.
 """
 
 import argparse
