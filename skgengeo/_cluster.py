@@ -140,8 +140,6 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
     .. [3] L. Zelnik-Manor and P. Perona, "Self-Tuning Spectral Clustering", NIPS 2004.
     .. [4] A. Damle, V. Minden and L. Ying, "Simple, Direct, and Efficient Multi-way
        Spectral Clustering", Information and Inference 8(1), 2019.
-    .. [5] M. E. J. Newman and M. Girvan, "Finding and Evaluating Community Structure in
-       Networks", Physical Review E 69, 026113, 2004.
 
     Examples
     --------
@@ -301,13 +299,18 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         Returns
         -------
         float
-            With labels the adjusted Rand index. Without, the modularity [5]_ of the
+            With labels the adjusted Rand index. Without, the modularity [1]_ of the
             predicted clusters in the graph of the ``ceil(log2(n_queries))`` nearest
             neighbours of X: the share of edges within clusters, less what it would be
             if edges were drawn at random, eq. :eq:`eq-modularity` of the user guide.
             It knows the points and the clusters alone, so that it compares any λ, ε,
             graph and density, at one number of clusters. The higher, the better, and
             at most 1.
+
+        References
+        ----------
+        .. [1] M. E. J. Newman and M. Girvan, "Finding and Evaluating Community
+           Structure in Networks", Physical Review E 69, 026113, 2004.
         """
         labels = self.predict(X)
         if y is not None:
