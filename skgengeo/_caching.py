@@ -99,16 +99,26 @@ def node_values(memory, *depends_on):
 
 
 def log_density_at_nodes(key, record):
-    """The record itself: what joblib.Memory keeps under the key."""
-    del key
+    """The record itself: what joblib.Memory keeps under the key.
+
+    Without one it is an error, which joblib.Memory does not keep: to look for a record
+    that is not there must not overwrite the one that somebody saves meanwhile.
+    """
+    if record is None:
+        raise NoRecordError(key)
     return record
 
 
-class NodeValues:
-    """Values at nodes, each evaluated once.
+class NoRecordError(LookupError):
+    """Nothing is kept under a key, or nothing that can be read."""
 
-    Processes that share a memory may evaluate the same node at the same time: they find
-    the same value, and either is kept.
+
+class NodeValues:
+    """Values at nodes, each evaluated once by fits that follow one another.
+
+    Fits that share a memory at the same time do not see each other's values until these
+    are saved, and of two that save at the same moment the later replaces what the
+    earlier adds. Work is then repeated; values are never wrong.
 
     Parameters
     ----------
@@ -143,7 +153,7 @@ class NodeValues:
             # At once: scoring changes some densities, and thus their hash.
             self._key = joblib.hash(self._depends_on, coerce_mmap=True)
             self._known = self._load()
-        values = _found(*self._known, nodes)
+        values = _look_up(*self._known, nodes)
         rows = np.flatnonzero(np.isnan(values))
         if len(rows):
             values[rows] = evaluate(rows)
@@ -157,14 +167,17 @@ class NodeValues:
         parts = zip(self._load(), *self._fresh, strict=True)
         nodes, values = map(np.concatenate, parts)
         nodes, first = np.unique(nodes, return_index=True)
-        self._store.call(self._key, _sealed(nodes, values[first]))
+        self._store.call(self._key, _with_digest(nodes, values[first]))
         self._fresh = []
 
     def _load(self):
-        return _opened(self._store(self._key, None))
+        try:
+            return _intact_parts(self._store(self._key, None))
+        except NoRecordError:
+            return _intact_parts(None)
 
 
-def _found(known_nodes, known_values, nodes):
+def _look_up(known_nodes, known_values, nodes):
     """Values by name, NaN where there is none."""
     values = np.full(len(nodes), np.nan)
     if len(known_nodes):
@@ -175,12 +188,12 @@ def _found(known_nodes, known_values, nodes):
     return values
 
 
-def _sealed(nodes, values):
+def _with_digest(nodes, values):
     """What is kept: sorted names, values, and a digest of both."""
     return nodes, values, joblib.hash((nodes, values))
 
 
-def _opened(record):
+def _intact_parts(record):
     """Names and values of a record; none where there is none, or it is damaged."""
     if isinstance(record, tuple) and len(record) == 3:
         *parts, digest = record

@@ -266,6 +266,27 @@ def test_a_damaged_or_foreign_file_is_made_again(memory, damage):
     assert recall(memory, NODES) == 0
 
 
+def test_looking_for_what_is_not_there_writes_nothing(memory):
+    recall(memory, [])
+    assert files(memory) == []
+
+
+def test_what_is_saved_after_a_miss_is_kept(memory, monkeypatch):
+    contains = memory.store_backend.contains_item
+
+    def missed_just_before_another_saves(item):
+        monkeypatch.undo()
+        assert not contains(item)
+        recall(joblib.Memory(memory.location, verbose=0), NODES)
+        return False
+
+    monkeypatch.setattr(
+        memory.store_backend, "contains_item", missed_just_before_another_saves
+    )
+    recall(memory, [])
+    assert recall(memory, NODES) == 0
+
+
 def test_two_fits_at_a_time_add_up(memory):
     with node_values(memory) as one, node_values(memory) as other:
         for known, nodes in ((one, NODES[:3]), (other, NODES[2:])):

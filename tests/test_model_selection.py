@@ -17,7 +17,7 @@ from skgengeo import (
     GeodesicAffinity,
     GeodesicSpectralClustering,
 )
-from skgengeo.density import ManifoldParzenWindows, as_density
+from skgengeo.density import as_density
 from skgengeo.geometry._quadrature import Segments
 
 from ._densities import WatchedDensity
@@ -29,7 +29,6 @@ pytestmark = [
 
 X, Y = make_moons(60, noise=0.08, random_state=0)
 FOLDS = KFold(2, shuffle=True, random_state=0)
-QUAD_TOL = 1e-3
 
 
 class SeenDensity(WatchedDensity):
@@ -224,16 +223,31 @@ def test_memory_changes_nothing_in_any_order(tmp_path, density, rules):
             )
 
 
-@pytest.mark.parametrize(
-    "density", [ManifoldParzenWindows(), GaussianMixture(5, random_state=0)]
-)
+def weights_with_and_without_memory(density, folder, rule):
+    """Of the graph of many samples, of which windows leave out many kernels."""
+    samples, _ = make_moons(300, noise=0.05, random_state=0)
+    geodesic = GenerativeGeodesicDistance(density, **rule)
+    alone = geodesic.fit(samples).graph_.weights.data
+    geodesic.set_params(memory=str(folder))
+    return geodesic.fit(samples).graph_.weights.data, alone
+
+
+@pytest.mark.parametrize("density", [None, GaussianMixture(5, random_state=0)])
 def test_values_that_depend_on_the_batch_change_little(tmp_path, density):
     # Both sum over many points at a time: the mixture up to rounding, the windows up to
     # the kernels that they leave out.
     for rule in RULES["neighbours"]:
-        found = fit(density, memory=str(tmp_path), **rule).graph_.weights.data
-        expected = fit(density, **rule).graph_.weights.data
-        np.testing.assert_allclose(found, expected, rtol=QUAD_TOL)
+        kept, alone = weights_with_and_without_memory(density, tmp_path, rule)
+        np.testing.assert_allclose(kept, alone, rtol=1e-8)
+
+
+def test_the_default_density_depends_on_the_batch(tmp_path):
+    # Or the test above would say nothing about it.
+    pairs = [
+        weights_with_and_without_memory(None, tmp_path, rule)
+        for rule in RULES["neighbours"]
+    ]
+    assert any((kept != alone).any() for kept, alone in pairs)
 
 
 def test_a_smaller_graph_costs_nothing_and_a_larger_one_its_new_edges(tmp_path):

@@ -22,10 +22,10 @@ from ._protocol import (
 class TemperedDensity(HoldsDensity, BaseEstimator):
     """A density whose logarithm is divided by a temperature.
 
-    In many dimensions log densities of neighbours differ by tens or hundreds: half of
-    the samples lie where the density is nothing beside λ, and in the other half the
-    cost of a geodesic is nothing. A temperature makes them comparable, and λ mean the
-    same in any dimension.
+    In many dimensions log densities of samples can differ by tens or hundreds: many
+    then lie where the density is nothing beside λ, and many where the cost of a
+    geodesic is nothing. A temperature makes them comparable, so that λ has a similar
+    meaning in any dimension.
 
     Parameters
     ----------

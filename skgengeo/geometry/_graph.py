@@ -182,37 +182,25 @@ class GeodesicGraph:
             `disconnected` is "error", or the metric is degenerate.
         """
         rule = NeighborhoodRule(epsilon, n_neighbors, disconnected).resolved(len(X))
-        # A seed that changes nothing is no part of the cache's key.
         search = NeighborSearch(X, n_jobs=n_jobs)
-        if search.is_exact:
-            random_state = None
-        else:
-            random_state = check_random_state(random_state).randint(2**31 - 1)
         memory = memory_if_hashable(memory, log_density)
-        make = cached(memory, profiled_neighborhood, ignore=["n_jobs", "known"])
         with node_values(memory, X, log_density) as known:
-            neighborhood = make(
-                X,
+            neighborhood = _cached_neighborhood(
+                memory,
+                search,
                 log_density,
                 rule,
                 neighbors_graph,
                 quad_tol,
-                random_state=random_state,
-                n_jobs=n_jobs,
-                known=known,
+                random_state,
+                known,
             )
             if neighborhood.n_components > n_expected_components:
                 warn_of_bridges(X, rule, neighbors_graph, neighborhood.bridges)
-            graph = cls(
-                search,
-                log_density,
-                rule,
-                neighborhood,
-                Metric(np.inf, median_log_density(neighborhood.log_density)),
-                quad_tol=quad_tol,
-                verbose=verbose,
-            )
-            return graph._under(graph._metric(lam, p0, exponent), known)
+            euclidean = Metric(np.inf, median_log_density(neighborhood.log_density))
+            parts = search, log_density, rule, neighborhood, euclidean
+            graph = cls(*parts, quad_tol=quad_tol, verbose=verbose)
+            return graph._refined_for(graph._metric(lam, p0, exponent), known)
 
     def with_metric(self, *, lam=None, p0=None, exponent=None):
         """The same graph under another metric.
@@ -239,7 +227,7 @@ class GeodesicGraph:
         ValueError
             Where a parameter is out of range, or the metric is degenerate.
         """
-        return self._under(self._metric(lam, p0, exponent))
+        return self._refined_for(self._metric(lam, p0, exponent))
 
     def _metric(self, lam, p0, exponent):
         """The metric of this graph with what is not None in place of its own."""
@@ -251,12 +239,14 @@ class GeodesicGraph:
         _check_metric(metric)
         return metric
 
-    def _under(self, metric, known=None):
-        """This graph under a metric, its edges refined where they have to be."""
+    def _refined_for(self, metric, known=None):
+        """This graph under another metric, its edges refined where they have to be."""
         served, neighborhood = self.served, self.neighborhood
         if not self._serves(metric):
             served = served | {metric}
-            neighborhood = neighborhood._replace(profile=self._refined(served, known))
+            neighborhood = neighborhood._replace(
+                profile=self._refined_profile(served, known)
+            )
         return GeodesicGraph(
             self.search,
             self.log_density,
@@ -292,7 +282,7 @@ class GeodesicGraph:
         relative = np.log(metric.lam) + metric.log_p0 - self.reference_log_density
         return relative >= np.log(min(REFERENCE_LAMS)) - 1e-9
 
-    def _refined(self, served, known):
+    def _refined_profile(self, served, known):
         edges, log_p = self.neighborhood.edges, self.neighborhood.log_density
         metrics = [*reference_metrics(log_p), *served]
         return refine_profile(
@@ -344,7 +334,11 @@ class GeodesicGraph:
 
     @property
     def n_evaluations(self):
-        """Density evaluations so far, each vertex counted once."""
+        """Points whose log density the graph needed so far, each vertex counted once.
+
+        Each was evaluated, or, with `memory`, evaluated or found: the number is the
+        same. It counts the nodes of this graph, not the work of its fit.
+        """
         return self.n_vertices + self.neighborhood.profile.n_evaluations
 
     @property
@@ -552,6 +546,27 @@ class GeodesicGraph:
         )
         costs[long] = self._costs(profile, length)
         return costs
+
+
+def _cached_neighborhood(
+    memory, search, log_density, rule, neighbors_graph, quad_tol, random_state, known
+):
+    """The neighbourhood of the points searched, from the memory if it is there."""
+    # A seed that changes nothing is no part of the cache's key.
+    seed = None
+    if not search.is_exact:
+        seed = check_random_state(random_state).randint(2**31 - 1)
+    find = cached(memory, profiled_neighborhood, ignore=["n_jobs", "known"])
+    return find(
+        search.X,
+        log_density,
+        rule,
+        neighbors_graph,
+        quad_tol,
+        random_state=seed,
+        n_jobs=search.n_jobs,
+        known=known,
+    )
 
 
 def _check_range(weights, dtype):

@@ -146,21 +146,10 @@ def profiled_neighborhood(
         What does not depend on the metric.
     """
     search = NeighborSearch(X, random_state=random_state, n_jobs=n_jobs)
-    if neighbors_graph is None:
-        edges = neighborhood_edges(
-            search, epsilon=rule.epsilon, n_neighbors=rule.n_neighbors
-        )
-    else:
-        edges = edges_of_graph(X, neighbors_graph)
-    n_components, labels = component_labels(len(X), edges.i, edges.j)
-    bridges = np.empty((0, 2), dtype=np.int64)
-    if n_components > 1 and rule.disconnected != "inf":
-        joining = joining_edges(X, labels, n_jobs=n_jobs)
-        bridges = np.column_stack([joining.i, joining.j])
-        if rule.disconnected == "error":
-            _refuse_components(X, rule, neighbors_graph, bridges)
-        i, j = np.r_[edges.i, joining.i], np.r_[edges.j, joining.j]
-        edges = undirected_edges(X, i, j)
+    edges = _edges_of_rule(search, rule, neighbors_graph)
+    edges, bridges, n_components = _join_components(
+        search, rule, neighbors_graph, edges
+    )
     log_p = _log_density_of_vertices(X, log_density, known)
     profile = profile_edges(
         Segments(X, edges.i, X, edges.j, log_p, log_p),
@@ -171,6 +160,39 @@ def profiled_neighborhood(
         known=known,
     )
     return Neighborhood(edges, bridges, n_components, log_p, profile)
+
+
+def _edges_of_rule(search, rule, neighbors_graph):
+    """The edges by the rule, or those given."""
+    if neighbors_graph is not None:
+        return edges_of_graph(search.X, neighbors_graph)
+    return neighborhood_edges(
+        search, epsilon=rule.epsilon, n_neighbors=rule.n_neighbors
+    )
+
+
+def _join_components(search, rule, neighbors_graph, edges):
+    """The edges with bridges where the rule asks for them.
+
+    Returns
+    -------
+    edges : Edges
+        Bridges included.
+    bridges : ndarray of shape (n_bridges, 2)
+        The edges that were added.
+    n_components : int
+        Connected components before.
+    """
+    X = search.X
+    n_components, labels = component_labels(len(X), edges.i, edges.j)
+    if n_components == 1 or rule.disconnected == "inf":
+        return edges, np.empty((0, 2), dtype=np.int64), n_components
+    joining = joining_edges(X, labels, n_jobs=search.n_jobs)
+    bridges = np.column_stack([joining.i, joining.j])
+    if rule.disconnected == "error":
+        _refuse_components(X, rule, neighbors_graph, bridges)
+    i, j = np.r_[edges.i, joining.i], np.r_[edges.j, joining.j]
+    return undirected_edges(X, i, j), bridges, n_components
 
 
 def _log_density_of_vertices(X, log_density, known):

@@ -132,7 +132,7 @@ class AffinityDisplay:
         check_gives_affinities(estimator)
         check_is_fitted(estimator)
         samples = check_two_features(X)
-        index, point = located(anchor, samples)
+        index, point = index_and_point(anchor, samples)
         display = cls(
             X=samples,
             affinity=affinities_to(estimator, index, point, X),
@@ -214,7 +214,7 @@ def check_two_features(X):
     return samples
 
 
-def located(anchor, samples):
+def index_and_point(anchor, samples):
     """Index of an anchor, None where it is a point; and where it is."""
     n = len(samples)
     if isinstance(anchor, Integral):
