@@ -57,53 +57,63 @@ class BaseGeodesicAffinity(BaseGeodesicEstimator):
         return np.full(seeds.n_searches, self.scales_[0])
 
     def _local_scales(self, seeds=None):
+        return local_scales(self.graph_, self._choose_n_scale_neighbors(), seeds)
+
+    def _choose_n_scale_neighbors(self):
         n, m = self.graph_.n_vertices, self.n_scale_neighbors
         if m == "auto":
-            m = max(min(N_SCALE_NEIGHBORS, math.ceil(n * MAX_SCALE_SHARE)), 1)
-        elif m >= n:
+            return max(min(N_SCALE_NEIGHBORS, math.ceil(n * MAX_SCALE_SHARE)), 1)
+        if m >= n:
             raise ValueError(
                 f"n_scale_neighbors={m} with n_samples={n}: a sample has at most "
                 f"{n - 1} neighbours. Pass fewer, or 'auto'."
             )
-        return local_scales(self.graph_, m, seeds)
+        return m
 
     def _affinities_of_samples(self, n_neighbors):
         """Affinities between the training samples, symmetric."""
         n, scales = self.graph_.n_vertices, self.scales_
         if n_neighbors is None:
-            check_array_fits(n, n, self._dtype, DENSE_REMEDY)
-            distances = self.graph_.distances()
-            return self._affinities(distances, scales[:, None], scales, self._dtype)
+            check_array_fits(n, n, np.float64, DENSE_REMEDY)
+            values = self._dense_affinities(self.graph_.distances(), scales)
+            return values.astype(self._dtype, copy=False)
         i, j, distances = pairs_of_nearest(self.graph_, n_neighbors)
-        values = self._affinities(distances, scales[i], scales[j], self._dtype)
-        return sparse_rows(values, i, j, (n, n))
+        values = self._affinities(distances, scales[i], scales[j])
+        return sparse_rows(values.astype(self._dtype), i, j, (n, n))
 
     def _affinities_of_queries(self, X, n_neighbors):
         """Affinities of new points to the training samples."""
         X, dtype = self._validate_queries(X)
         n = self.graph_.n_vertices
         if n_neighbors is None:
-            check_array_fits(len(X), n, dtype, DENSE_REMEDY)
+            check_array_fits(len(X), n, np.float64, DENSE_REMEDY)
         seeds = self.graph_.attach(X)
         scales = self._scales_of(seeds)
         if n_neighbors is None:
             distances = self.graph_.distances_from(seeds)
-            return self._affinities(distances, scales[:, None], self.scales_, dtype)
+            return self._dense_affinities(distances, scales).astype(dtype, copy=False)
         distances, nearest = self.graph_.nearest(min(n_neighbors + 1, n), seeds)
         i, column = np.nonzero(nearest >= 0)
         j, distances = nearest[i, column], distances[i, column]
-        values = self._affinities(distances, scales[i], self.scales_[j], dtype)
-        return sparse_rows(values, i, j, (len(X), n))
+        values = self._affinities(distances, scales[i], self.scales_[j])
+        return sparse_rows(values.astype(dtype), i, j, (len(X), n))
 
-    def _affinities(self, distances, scales, other_scales, dtype):
+    def _dense_affinities(self, distances, scales):
+        """Affinities to all samples, in place of their distances where possible."""
+        if callable(self.affinity):
+            return self._affinities(distances, scales, self.scales_)
+        for rows in row_batches(len(distances), row_bytes=4 * 8 * len(self.scales_)):
+            distances[rows] = self._affinities(
+                distances[rows], scales[rows, None], self.scales_
+            )
+        return distances
+
+    def _affinities(self, distances, scales, other_scales):
         """Affinity of each distance, given the scales at its two ends."""
         if callable(self.affinity):
-            values = called(self.affinity, distances)
-        else:
-            values = distances / scales
-            values *= distances / other_scales
-            np.exp(np.negative(values, out=values), out=values)
-        return values.astype(dtype, copy=False)
+            return apply_affinity(self.affinity, distances)
+        with np.errstate(over="ignore"):
+            return np.exp(-(distances / scales) * (distances / other_scales))
 
 
 def local_scales(graph, m, seeds=None):
@@ -130,7 +140,7 @@ def local_scales(graph, m, seeds=None):
     rows, k = np.arange(seeds.n_searches), min(m + 1, n)
     while len(rows):
         short = []
-        for batch in row_batches(len(rows), row_bytes=4 * 8 * k):
+        for batch in row_batches(len(rows), row_bytes=6 * 8 * k):
             distances, _ = graph.nearest(k, seeds.take(rows[batch]))
             scales[rows[batch]], enough = positive_of_rank(distances, m)
             short.append(rows[batch][~enough])
@@ -194,7 +204,7 @@ def sparse_rows(values, i, j, shape):
     return coo_array((values, (i, j)), shape=shape).tocsr()
 
 
-def called(affinity, distances):
+def apply_affinity(affinity, distances):
     """What a user's function makes of distances, checked."""
     values = np.asarray(affinity(distances))
     name = getattr(affinity, "__name__", repr(affinity))
@@ -256,7 +266,8 @@ class GeodesicAffinity(
         density, the graph, and the density along edges, which all graphs of the same
         samples share. A density that cannot be pickled is not cached, with a warning.
     random_state : None, int or RandomState, default=None
-        For approximate neighbours and the choice of landmarks.
+        For approximate neighbours, and what else is drawn at random: landmarks, the
+        start of an eigensolver or of k-means.
     n_jobs : None or int, default=None
         Number of threads, as in scikit-learn. With exact neighbours results do not
         depend on it.

@@ -156,7 +156,7 @@ def check_array_fits(n_rows, n_columns, dtype, remedy):
         raise ValueError(
             f"A dense matrix of shape ({n_rows}, {n_columns}) takes "
             f"{needed / 2**30:.1f} GiB, and {available / 2**30:.1f} GiB are available. "
-            f"{remedy} float32 input halves it."
+            f"{remedy}"
         )
 
 

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import issparse
-from scipy.sparse.csgraph import connected_components, laplacian
+from scipy.sparse.csgraph import laplacian
 from sklearn.base import ClusterMixin
 from sklearn.cluster import k_means
 from sklearn.manifold import spectral_embedding
@@ -19,7 +19,7 @@ from .geometry._edges import NeighborSearch, default_n_neighbors, neighborhood_e
 # Up to this many samples all affinities are kept, beyond it those of the nearest, five
 # times as many as give the scale: in the plane an affinity of exp(-5) is left out. The
 # eigenvectors of 5,000 samples then take a fifth of the time.
-MAX_DENSE_SAMPLES, N_NEIGHBORS = 2000, 200
+MAX_DENSE_SAMPLES, NEIGHBORS_PER_SCALE = 2000, 5
 # No affinity along an edge of the graph is less than FAINT, or less for the longer
 # ones, down to FAINTEST: what eigenvectors in double precision still tell apart.
 FAINT, FAINTEST = 1e-6, 1e-8
@@ -68,14 +68,17 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         density, the graph, and the density along edges, which all graphs of the same
         samples share. A density that cannot be pickled is not cached, with a warning.
     random_state : None, int or RandomState, default=None
-        For approximate neighbours and the choice of landmarks.
+        For approximate neighbours, and what else is drawn at random: landmarks, the
+        start of an eigensolver or of k-means.
     n_jobs : None or int, default=None
         Number of threads, as in scikit-learn. With exact neighbours results do not
         depend on it.
     verbose : bool, default=False
         Show progress bars.
     n_clusters : int, default=8
-        Number of clusters.
+        Number of clusters. The graph may have so many components without a warning:
+        none shares its cluster with another. Where it has more, those that are near
+        are joined.
     affinity : {"local_scaling", "rbf"} or callable, default="local_scaling"
         What makes an affinity of a geodesic distance d. "local_scaling" is
         ``exp(-d**2 / (s_i s_j))``, each sample having a scale s of its own [3]_; "rbf"
@@ -88,11 +91,11 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
     n_scale_neighbors : int or "auto", default="auto"
         The local scale of a sample is the geodesic distance to this nearest other
         sample, duplicates not counted. "auto" is 40, and at most a sixth of the
-        samples.
+        samples. Smaller clusters that are near others need a smaller one.
     n_neighbors : int, "auto" or None, default="auto"
         Keep the affinities of each sample to this many geodesically nearest samples, as
         a sparse matrix that never was dense; None keeps all, dense. "auto" is None up
-        to 2,000 samples, and 200 beyond.
+        to 2,000 samples, and beyond it five times as many as `n_scale_neighbors`.
     assign_labels : {"cluster_qr", "kmeans", "discretize"}, default="cluster_qr"
         How clusters are told apart in the embedding, as in
         :class:`sklearn.cluster.SpectralClustering`. "cluster_qr" has nothing to tune
@@ -246,9 +249,11 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         if self.n_clusters == len(first):
             self.embedding_ = np.eye(len(first))[place]
         else:
-            _, component = connected_components(self.graph_.weights, directed=False)
             self.embedding_ = embedded(
-                self.affinity_matrix_, component, self.n_clusters, random_state
+                self.affinity_matrix_,
+                self._components_apart(),
+                self.n_clusters,
+                random_state,
             )
         labels = assigned(self.embedding_, self.assign_labels, random_state)
         # Duplicates, which rounding may tell apart, have the label of the first.
@@ -304,8 +309,9 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
             neighbours of X: the share of edges within clusters, less what it would be
             if edges were drawn at random, eq. :eq:`eq-modularity` of the user guide.
             It knows the points and the clusters alone, so that it compares any λ, ε,
-            graph and density, at one number of clusters. The higher, the better, and
-            at most 1.
+            graph and density, at one number of clusters; it favours more clusters over
+            fewer, and even sizes over uneven ones. The higher, the better, and at most
+            1.
 
         References
         ----------
@@ -336,11 +342,18 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
                 "n_graph_neighbors or epsilon, or disconnected='connect'."
             )
 
+    def _components_apart(self):
+        """Component of each sample, where none has to share its cluster."""
+        component = self.graph_.component_labels
+        enough = component.max() < self.n_clusters
+        return component if enough else np.zeros_like(component)
+
     def _choose_n_neighbors(self):
         n = self.graph_.n_vertices
         if self.n_neighbors != "auto":
             return self.n_neighbors
-        return None if n <= MAX_DENSE_SAMPLES else N_NEIGHBORS
+        m = self._choose_n_scale_neighbors()
+        return None if n <= MAX_DENSE_SAMPLES else NEIGHBORS_PER_SCALE * m
 
     def _joined_by_edges(self, affinity):
         """Affinities that vanish along no edge of the graph.
@@ -351,12 +364,10 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         """
         held = self.graph_.weights.tocoo()
         i, j, cost = held.row, held.col, held.data
-        scales, other_scales = self.scales_[i], self.scales_[j]
-        length = cost / np.sqrt(scales * other_scales)
+        length = cost / np.sqrt(self.scales_[i] * self.scales_[j])
         with np.errstate(divide="ignore", invalid="ignore"):
             floor = np.fmin(FAINT, FAINTEST * length.max(initial=0) / length)
-        own = self._affinities(cost, scales, other_scales, self._dtype)
-        held.data = np.maximum(own, floor.astype(self._dtype))
+        held.data = (floor * affinity.max()).astype(self._dtype)
         if issparse(affinity):
             return affinity.maximum(held.tocsr())
         affinity[i, j] = np.maximum(affinity[i, j], held.data)

@@ -17,7 +17,7 @@ from .geometry._shortest_paths import Seeds, through_seeds
 DENSE_REMEDY = (
     "Pass n_landmarks for distances to a few samples, ask distance_matrix for some "
     "rows at a time with sources=, transform fewer rows at a time, or ask for matched "
-    "rows with distance."
+    "rows with distance; float32 input halves it."
 )
 
 
@@ -72,7 +72,8 @@ class GenerativeGeodesicDistance(
         density, the graph, and the density along edges, which all graphs of the same
         samples share. A density that cannot be pickled is not cached, with a warning.
     random_state : None, int or RandomState, default=None
-        For approximate neighbours and the choice of landmarks.
+        For approximate neighbours, and what else is drawn at random: landmarks, the
+        start of an eigensolver or of k-means.
     n_jobs : None or int, default=None
         Number of threads, as in scikit-learn. With exact neighbours results do not
         depend on it.

@@ -538,6 +538,37 @@ def test_as_many_clusters_as_components(gap, affinity, assign_labels, n_neighbor
         assert same_clusters(clustering.fit_predict(samples), component)
 
 
+@pytest.mark.parametrize("n_neighbors", [None, 30])
+@pytest.mark.parametrize("gap", [20.0, 1e4])
+@pytest.mark.parametrize("sizes", [(200, 20, 20), (120, 120, 12, 15)], ids=str)
+def test_components_of_any_size_are_clusters(sizes, gap, n_neighbors):
+    # The small ones have fewer samples than the neighbour that gives the scale.
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    samples = np.random.default_rng(0).normal(size=(len(y), 2))
+    samples[:, 0] += gap * y
+    clustering = spectral(
+        len(sizes), density=None, n_scale_neighbors=40, n_neighbors=n_neighbors
+    )
+    assert same_clusters(clustering.fit_predict(samples), y)
+    more = clustering.set_params(n_clusters=len(sizes) + 2).fit(samples)
+    assert within(more.labels_, y)
+
+
+@pytest.mark.parametrize("n_neighbors", [None, 20])
+def test_the_unit_of_affinities_does_not_matter(n_neighbors):
+    def scaled(unit):
+        return spectral(
+            3, affinity=lambda d: unit * np.exp(-(d**2) / 2), n_neighbors=n_neighbors
+        ).fit(X)
+
+    one = scaled(1.0)
+    for unit in (1e-9, 1e6):
+        other = scaled(unit)
+        assert same_clusters(other.labels_, one.labels_)
+        A, B = map(as_dense, (other.affinity_matrix_, one.affinity_matrix_))
+        np.testing.assert_allclose(A, unit * B, rtol=1e-12)
+
+
 def test_components_that_are_joined_are_warned_of():
     samples, _ = far_blobs(100 * TREE)
     with pytest.warns(UserWarning, match="The graph has 5 connected comp") as caught:

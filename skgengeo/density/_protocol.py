@@ -481,7 +481,8 @@ class HoldsDensity:
         if nested and density is None:
             raise ValueError(
                 f"{nested[0]}={params[nested[0]]!r}: density=None has no parameters to "
-                "set. Pass an unfitted density, such as ManifoldParzenWindows()."
+                "set. Pass an unfitted density, such as "
+                "TemperedDensity(ManifoldParzenWindows())."
             )
         if nested and _keeps_fit(density):
             raise ValueError(

@@ -12,7 +12,12 @@ from sklearn.utils import check_random_state
 
 from .._caching import cached, memory_if_hashable, node_values
 from ._cost import check_log_cost, log_cost
-from ._edges import NeighborSearch, connecting_epsilon, segment_lengths
+from ._edges import (
+    NeighborSearch,
+    component_labels,
+    connecting_epsilon,
+    segment_lengths,
+)
 from ._neighborhood import (
     REFERENCE_LAMS,
     NeighborhoodRule,
@@ -326,6 +331,16 @@ class GeodesicGraph:
     def n_components(self):
         """Number of connected components before any were joined."""
         return self.neighborhood.n_components
+
+    @property
+    def component_labels(self):
+        """Component of each vertex before any were joined: ndarray (n_vertices,)."""
+        if self.n_components == 1:
+            return np.zeros(self.n_vertices, dtype=np.int32)
+        ends, n = self.edges, self.n_vertices
+        bridges = np.sort(self.bridges, axis=1) @ [n, 1]
+        kept = ends[~np.isin(ends @ [n, 1], bridges)]
+        return component_labels(n, *kept.T)[1]
 
     @property
     def bridges(self):

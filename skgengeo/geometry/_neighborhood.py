@@ -231,7 +231,7 @@ def warn_of_bridges(X, rule, neighbors_graph, bridges):
     edges = "an edge" if len(bridges) == 1 else f"{len(bridges)} edges"
     warnings.warn(
         f"{components} They were joined by {edges} of the Euclidean "
-        f"minimum spanning tree, the longest of which is {longest:.6g}. {remedy}, or "
+        f"minimum spanning tree, up to {longest:.6g} long. {remedy}, or "
         "pass disconnected='inf' to keep the components apart.",
         UserWarning,
         stacklevel=3,

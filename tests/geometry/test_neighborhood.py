@@ -202,7 +202,7 @@ def test_warning_says_what_was_joined_and_how_to_avoid_it():
     bridges = neighborhood_of(X, epsilon=0.3).bridges
     message = (
         r"3 connected components at epsilon=0\.3\. They were joined by 2 edges.*the "
-        r"longest of which is 15\.\d*\. The smallest epsilon.*disconnected='inf'"
+        r"up to 15\.\d*\. The smallest epsilon.*disconnected='inf'"
     )
     with pytest.warns(UserWarning, match=message):
         warn_of_bridges(X, rule, None, bridges)
