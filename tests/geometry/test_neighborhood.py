@@ -201,8 +201,8 @@ def test_warning_says_what_was_joined_and_how_to_avoid_it():
     rule = NeighborhoodRule(epsilon=0.3)
     bridges = neighborhood_of(X, epsilon=0.3).bridges
     message = (
-        r"3 connected components at epsilon=0\.3\. They were joined by 2 edges.*the "
-        r"up to 15\.\d*\. The smallest epsilon.*disconnected='inf'"
+        r"3 connected components at epsilon=0\.3\. They were joined by 2 edges.*, "
+        r"up to 15\.\d* long\. The smallest epsilon.*disconnected='inf'"
     )
     with pytest.warns(UserWarning, match=message):
         warn_of_bridges(X, rule, None, bridges)
