@@ -1,15 +1,18 @@
 """What the defaults of GeodesicSpectralClustering are worth: one departure at a time.
 
-Mean adjusted Rand indices over each battery and over all sets, by the protocol of
-`_batteries.py`, beside this file. A fit that raises counts 0 and is shown.
+With --together, density, λ, graph and affinity depart at the same time. Mean adjusted
+Rand indices over each battery and over all sets, by the protocol of `_batteries.py`,
+beside this file. A fit that raises counts 0 and is shown.
 
-    python benchmarks/clustering_choices.py FOLDER [--batteries ...] [--rst FILE]
+    python benchmarks/clustering_choices.py FOLDER [--together] [--batteries ...]
+        [--rst FILE]
 """
 
 import argparse
 import math
 import tempfile
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +97,27 @@ def choices(X):
     }
 
 
+def combinations(X):
+    """Values of density, λ, graph and affinity -> parameters."""
+    names = "Manifold Parzen windows", "Mixture of lowest BIC"
+    some = {
+        name: parameters
+        for name, parameters in densities(X).items()
+        if name.removesuffix(", tempered") in names
+    }
+    lams, affinities = (1.0, 0.1, 0.01), ("local_scaling", "rbf")
+    times = {k: graphs(len(X))[k] for k in ("ceil(log2 n)", "twice")}
+    return {
+        f"{density}; λ = {lam:g}; k {k}; {affinity}": {
+            **some[density],
+            **times[k],
+            "lam": lam,
+            "affinity": affinity,
+        }
+        for density, lam, k, affinity in product(some, lams, times, affinities)
+    }
+
+
 def clusterer_of(parameters, memory):
     """What graphs and densities share is computed once."""
     return lambda n_clusters: GeodesicSpectralClustering(
@@ -101,7 +125,7 @@ def clusterer_of(parameters, memory):
     )
 
 
-def score_choices(X, references):
+def score_choices(X, references, choices):
     """Score and error of every choice."""
     with tempfile.TemporaryDirectory() as memory:
         default = score_or_error(clusterer_of(DEFAULT, memory), X, references)
@@ -113,11 +137,11 @@ def score_choices(X, references):
         }
 
 
-def score_sets(sets):
+def score_sets(sets, choices):
     """Battery -> choice -> scores, and what went wrong."""
     scores, notes = {}, []
     for battery, name, X, references in sets:
-        found = score_choices(X, references)
+        found = score_choices(X, references, choices)
         print(f"  {battery}/{name} {X.shape}", flush=True)
         for choice, (score, error) in found.items():
             scores.setdefault(battery, {}).setdefault(choice, []).append(score)
@@ -155,6 +179,7 @@ def parsed():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="of the batteries")
     add_batteries(parser)
+    parser.add_argument("--together", action="store_true", help="combine choices")
     parser.add_argument("--rst", type=Path, help="write the table there, too")
     options = parser.parse_args()
     check_batteries(parser, options)
@@ -166,7 +191,7 @@ def main():
     warnings.simplefilter("ignore")
     sets = labelled_sets(options.folder, options.batteries, options.max_samples)
     with threadpool_limits(1):
-        scores, notes = score_sets(sets)
+        scores, notes = score_sets(sets, combinations if options.together else choices)
     rows = table_of_means(scores)
     print("\n".join([as_text(rows), *notes]))
     if options.rst:
