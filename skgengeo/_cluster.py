@@ -36,6 +36,10 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
 
     Parameters
     ----------
+    n_clusters : int, default=8
+        Number of clusters. The graph may have so many components without a warning:
+        none shares its cluster with another. Where it has more, those that are near
+        are joined.
     density : object or None, default=None
         The density p: any object that :func:`skgengeo.density.as_density` takes. A
         fitted one is used as it is, and stays fitted under ``clone``; an unfitted one
@@ -75,10 +79,6 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         depend on it.
     verbose : bool, default=False
         Show progress bars.
-    n_clusters : int, default=8
-        Number of clusters. The graph may have so many components without a warning:
-        none shares its cluster with another. Where it has more, those that are near
-        are joined.
     affinity : {"local_scaling", "rbf"} or callable, default="local_scaling"
         What makes an affinity of a geodesic distance d. "local_scaling" is
         ``exp(-d**2 / (s_i s_j))``, each sample having a scale s of its own [3]_; "rbf"
