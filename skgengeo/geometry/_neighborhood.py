@@ -242,6 +242,12 @@ def _components(X, rule, neighbors_graph, bridges):
     """What the bridges join, the longest of them, and what makes them needless."""
     longest = segment_lengths(X, bridges[:, 0], X, bridges[:, 1]).max()
     given, remedy = str(rule), "Raise n_graph_neighbors"
+    n_copies = len(X) - len(np.unique(X, axis=0))
+    if n_copies:
+        remedy = (
+            f"Drop the {n_copies} samples that are copies of others and take the place "
+            "of their neighbours, raise n_graph_neighbors"
+        )
     if neighbors_graph is not None:
         given, remedy = "the given neighbors_graph", "Add edges to it"
     elif rule.n_neighbors is None:

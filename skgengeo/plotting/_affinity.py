@@ -126,7 +126,7 @@ class AffinityDisplay:
         TypeError
             Where the estimator gives no affinities.
         ValueError
-            Where X has not two features or is not what the estimator was fitted on, or
+            Where X has not two features or not as many samples as were fitted, or
             the anchor is no sample and no point.
         """
         check_gives_affinities(estimator)

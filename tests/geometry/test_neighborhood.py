@@ -1,3 +1,4 @@
+import re
 import warnings
 
 import numpy as np
@@ -206,6 +207,14 @@ def test_warning_says_what_was_joined_and_how_to_avoid_it():
     )
     with pytest.warns(UserWarning, match=message):
         warn_of_bridges(X, rule, None, bridges)
+
+
+def test_copies_are_the_first_to_go():
+    X = np.repeat(islands(), 5, axis=0)
+    remedy = r"Drop the 108 samples that are copies of others .*, raise n_graph_neigh"
+    assert re.search(remedy, refusal(X, n_neighbors=3))
+    assert "copies" not in refusal(islands(), n_neighbors=3)
+    assert "copies" not in refusal(X, epsilon=0.3)
 
 
 def test_no_warning_without_bridges():
