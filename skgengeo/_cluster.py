@@ -249,13 +249,13 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         if self.n_clusters == len(first):
             self.embedding_ = np.eye(len(first))[place]
         else:
-            self.embedding_ = embedded(
+            self.embedding_ = leading_eigenvectors(
                 self.affinity_matrix_,
                 self._components_apart(),
                 self.n_clusters,
                 random_state,
             )
-        labels = assigned(self.embedding_, self.assign_labels, random_state)
+        labels = labels_of_embedding(self.embedding_, self.assign_labels, random_state)
         # Duplicates, which rounding may tell apart, have the label of the first.
         self.labels_ = labels[first][place]
         return self
@@ -412,7 +412,7 @@ def check_affinities(affinity):
         )
 
 
-def embedded(affinity, component, n_components, random_state):
+def leading_eigenvectors(affinity, component, n_components, random_state):
     """Leading eigenvectors of the normalised Laplacian, one sample a row.
 
     Parameters
@@ -477,7 +477,7 @@ def shares_cut(affinity, vectors):
     return (degree @ squares - kept) / ((degree - affinity.diagonal()) @ squares)
 
 
-def assigned(embedding, how, random_state):
+def labels_of_embedding(embedding, how, random_state):
     """Clusters of an embedding, by one of scikit-learn's ways."""
     if how == "cluster_qr":
         return cluster_qr(embedding)

@@ -1,11 +1,9 @@
 import pickle
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import polars as pl
-import psutil
 import pytest
 from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
@@ -25,9 +23,12 @@ from sklearn.preprocessing import KernelCenterer, StandardScaler
 from sklearn.svm import SVC
 
 from skgengeo import GenerativeGeodesicDistance, GeodesicAffinity
+from skgengeo._affinity import pairs_of_nearest
 from skgengeo.geometry import GeodesicGraph
+from skgengeo.geometry._shortest_paths import Seeds
 
 from ._densities import normal_log_density
+from ._machine import available_memory
 
 QUAD_TOL = 1e-3
 M = 5
@@ -465,11 +466,6 @@ def test_more_scale_neighbors_than_there_are(affinity, m):
         geodesic_affinity(affinity=affinity, n_scale_neighbors=m).fit(X)
 
 
-def available_memory(monkeypatch, n_bytes):
-    machine = SimpleNamespace(available=n_bytes)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
-
-
 TOO_LARGE = {
     "fit_transform": (lambda a: a.fit_transform(X), 60),
     "transform": (lambda a: a.transform(NEW), 20),
@@ -663,3 +659,11 @@ def test_kernel_pca_of_all_components_refuses_them(solver):
     pca = KernelPCA(kernel="precomputed", eigen_solver=solver, random_state=0)
     with pytest.raises(ValueError, match="significant negative eigenvalues"):
         pca.fit(apart(n_scale_neighbors=20).fit_transform(MOONS))
+
+
+def test_pairs_have_the_smaller_of_both_directions():
+    graph = geodesic_affinity().fit(X).graph_
+    one_way = graph.distances_from(Seeds.at(np.arange(len(X))))
+    assert (one_way != one_way.T).any()
+    i, j, distances = pairs_of_nearest(graph, len(X) - 1)
+    np.testing.assert_array_equal(distances, np.minimum(one_way, one_way.T)[i, j])

@@ -1,9 +1,7 @@
 import pickle
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array, issparse
@@ -34,6 +32,7 @@ from skgengeo.geometry._edges import Edges
 
 from . import _oracles as oracles
 from ._densities import normal_log_density
+from ._machine import available_memory
 
 # More components than clusters are warned of. No other warning is expected.
 pytestmark = pytest.mark.filterwarnings(
@@ -364,7 +363,7 @@ def blocks(sizes, seed=0):
 @pytest.mark.parametrize("sparse", [False, True])
 def test_embedding_of_components(n_components, sparse):
     A, component = blocks([1, 2, 3, 8, 20])
-    embedding = _cluster.embedded(
+    embedding = _cluster.leading_eigenvectors(
         csr_array(A) if sparse else A,
         component,
         n_components,
@@ -411,9 +410,18 @@ def test_many_samples_have_sparse_affinities(monkeypatch):
     assert same_clusters(clustering.labels_, Y)
 
 
+@pytest.mark.parametrize("m", [3, 9])
+def test_sparse_affinities_reach_further_than_the_scale(monkeypatch, m):
+    monkeypatch.setattr(_cluster, "MAX_DENSE_SAMPLES", 119)
+    chosen, given = (
+        spectral(n_scale_neighbors=m, n_neighbors=n_neighbors).fit(X).affinity_matrix_
+        for n_neighbors in ("auto", 5 * m)
+    )
+    np.testing.assert_array_equal(chosen.toarray(), given.toarray())
+
+
 def test_affinities_too_large_are_refused(monkeypatch):
-    machine = SimpleNamespace(available=120 * 120 * 8 - 1)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
+    available_memory(monkeypatch, 120 * 120 * 8 - 1)
     message = r"shape \(120, 120\) takes.*Pass n_neighbors.*sparse"
 
     def computed(*args, **kwargs):

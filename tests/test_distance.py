@@ -2,13 +2,11 @@ import pickle
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
-import psutil
 import pytest
 from scipy.sparse import coo_array, csr_array
 from scipy.special import logsumexp
@@ -34,6 +32,7 @@ from skgengeo.geometry._quadrature import Metric
 
 from . import _oracles as oracles
 from ._densities import Counting, normal_log_density
+from ._machine import available_memory
 
 QUAD_TOL = 1e-3
 RULES = [
@@ -435,11 +434,6 @@ def test_lam_path_refuses_before_it_computes(geodesic, lam):
 
 
 # Memory
-
-
-def available_memory(monkeypatch, n_bytes):
-    machine = SimpleNamespace(available=n_bytes)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
 
 
 def test_refusal_says_what_to_do(monkeypatch):

@@ -241,13 +241,7 @@ def warn_of_bridges(X, rule, neighbors_graph, bridges):
 def _components(X, rule, neighbors_graph, bridges):
     """What the bridges join, the longest of them, and what makes them needless."""
     longest = segment_lengths(X, bridges[:, 0], X, bridges[:, 1]).max()
-    given, remedy = str(rule), "Raise n_graph_neighbors"
-    n_copies = len(X) - len(np.unique(X, axis=0))
-    if n_copies:
-        remedy = (
-            f"Drop the {n_copies} samples that are copies of others and take the place "
-            "of their neighbours, raise n_graph_neighbors"
-        )
+    given = str(rule)
     if neighbors_graph is not None:
         given, remedy = "the given neighbors_graph", "Add edges to it"
     elif rule.n_neighbors is None:
@@ -255,8 +249,21 @@ def _components(X, rule, neighbors_graph, bridges):
         remedy = f"The smallest epsilon that connects it is {enough}. Raise epsilon"
     elif rule.epsilon is not None and longest > rule.epsilon:
         remedy = f"No epsilon below {longest:.6g} connects it. Raise epsilon"
+    else:
+        remedy = _more_neighbors(X)
     components = f"The graph has {len(bridges) + 1} connected components at {given}."
     return components, longest, remedy
+
+
+def _more_neighbors(X):
+    """What joins a kNN graph that falls apart."""
+    n_copies = len(X) - len(np.unique(X, axis=0))
+    if n_copies == 0:
+        return "Raise n_graph_neighbors"
+    return (
+        f"Drop the {n_copies} samples that are copies of others and take the place of "
+        "their neighbours, raise n_graph_neighbors"
+    )
 
 
 def _rounded_up(length):
