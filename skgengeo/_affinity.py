@@ -10,7 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from ._base import BaseGeodesicEstimator, check_array_fits, check_square_fits
 from ._batching import row_batches
 from ._compat import Interval, StrOptions, _fit_context
-from .geometry._shortest_paths import Seeds
+from .geometry._shortest_paths import Seeds, pairs_of_nearest
 
 # The neighbour that gives the local scale, unless told otherwise, and the largest share
 # of the samples that may be nearer: a scale shall lie within a cluster.
@@ -77,7 +77,8 @@ class BaseGeodesicAffinity(BaseGeodesicEstimator):
             check_array_fits(n, n, np.float64, DENSE_REMEDY)
             values = self._dense_affinities(self.graph_.distances(), scales)
             return values.astype(self._dtype, copy=False)
-        i, j, distances = pairs_of_nearest(self.graph_, n_neighbors)
+        nearest = self.graph_.nearest(min(n_neighbors + 1, n))
+        i, j, distances = pairs_of_nearest(*nearest)
         values = self._affinities(distances, scales[i], scales[j])
         return sparse_rows(values.astype(self._dtype), i, j, (n, n))
 
@@ -162,40 +163,6 @@ def positive_of_rank(distances, m):
     column = np.argmax(rank == np.maximum(last, 1)[:, None], axis=1)
     found = np.where(last > 0, distances[np.arange(len(distances)), column], 1.0)
     return found, (last == m) | np.isinf(distances[:, -1])
-
-
-def pairs_of_nearest(graph, k):
-    """Pairs of vertices where either is among the k nearest of the other.
-
-    Parameters
-    ----------
-    graph : GeodesicGraph
-        The vertices.
-    k : int
-        Number of nearest vertices beside each itself.
-
-    Returns
-    -------
-    i, j : ndarray of int
-        Each pair in both orders, and each vertex with itself.
-    distances : ndarray of float
-        The same in both orders.
-    """
-    n = graph.n_vertices
-    distances, nearest = graph.nearest(min(k + 1, n))
-    i, column = np.nonzero(nearest >= 0)
-    j, distances = nearest[i, column], distances[i, column]
-    low, high = np.minimum(i, j), np.maximum(i, j)
-    order = np.lexsort((distances, low * n + high))
-    # The two directions of a search differ by rounding: the smaller is taken.
-    keys, first = np.unique((low * n + high)[order], return_index=True)
-    low, high, distances = keys // n, keys % n, distances[order][first]
-    beside = low != high
-    return (
-        np.r_[low, high[beside]],
-        np.r_[high, low[beside]],
-        np.r_[distances, distances[beside]],
-    )
 
 
 def sparse_rows(values, i, j, shape):

@@ -23,9 +23,8 @@ from sklearn.preprocessing import KernelCenterer, StandardScaler
 from sklearn.svm import SVC
 
 from skgengeo import GenerativeGeodesicDistance, GeodesicAffinity
-from skgengeo._affinity import pairs_of_nearest
 from skgengeo.geometry import GeodesicGraph
-from skgengeo.geometry._shortest_paths import Seeds
+from skgengeo.geometry._shortest_paths import Seeds, pairs_of_nearest
 
 from ._densities import normal_log_density
 from ._machine import available_memory
@@ -665,5 +664,5 @@ def test_pairs_have_the_smaller_of_both_directions():
     graph = geodesic_affinity().fit(X).graph_
     one_way = graph.distances_from(Seeds.at(np.arange(len(X))))
     assert (one_way != one_way.T).any()
-    i, j, distances = pairs_of_nearest(graph, len(X) - 1)
+    i, j, distances = pairs_of_nearest(*graph.nearest(len(X)))
     np.testing.assert_array_equal(distances, np.minimum(one_way, one_way.T)[i, j])

@@ -159,6 +159,37 @@ def nearest_from(graph, seeds, k, *, n_jobs=None, verbose=False):
     return distances, vertices
 
 
+def pairs_of_nearest(distances, vertices):
+    """Pairs of vertices where either is among the nearest of the other.
+
+    Parameters
+    ----------
+    distances, vertices : ndarray of shape (n, k)
+        As `nearest_from` gives them for all vertices of a graph.
+
+    Returns
+    -------
+    i, j : ndarray of int
+        Each pair in both orders, and each vertex with itself.
+    distances : ndarray of float
+        The same in both orders.
+    """
+    n = len(vertices)
+    i, column = np.nonzero(vertices >= 0)
+    j, distances = vertices[i, column], distances[i, column]
+    low, high = np.minimum(i, j), np.maximum(i, j)
+    order = np.lexsort((distances, low * n + high))
+    # The two directions of a search differ by rounding: the smaller is taken.
+    keys, first = np.unique((low * n + high)[order], return_index=True)
+    low, high, distances = keys // n, keys % n, distances[order][first]
+    beside = low != high
+    return (
+        np.r_[low, high[beside]],
+        np.r_[high, low[beside]],
+        np.r_[distances, distances[beside]],
+    )
+
+
 def shortest_path(graph, source, target):
     """Vertices of a shortest path, from source to target, and its length.
 
