@@ -47,6 +47,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
     def _fit_geometry(self, X, y=None, neighbors_graph=None, n_expected_components=1):
         """Fit the density where needed, join the samples and measure the edges."""
         X = validate_data(self, X, dtype=[np.float64, np.float32])
+        self._check_n_samples(len(X))
         self._dtype = X.dtype
         X = X.astype(np.float64)
         given = TemperedDensity() if self.density is None else self.density
@@ -72,6 +73,9 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         self.log_p0_ = self.graph_.metric.log_p0
         with np.errstate(over="ignore"):
             self.p0_ = float(np.exp(self.log_p0_))
+
+    def _check_n_samples(self, n_samples):
+        """Refuse too few samples for what a subclass makes, before any work."""
 
     def _fit_density(self, density, X, y):
         if is_fitted(density):

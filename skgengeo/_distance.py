@@ -1,8 +1,10 @@
 """Geodesic distances as transformers."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -11,8 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._base import BaseGeodesicEstimator, check_array_fits, check_square_fits
-from ._compat import Interval, _fit_context
-from .geometry._shortest_paths import Seeds, through_seeds
+from ._compat import Interval, StrOptions, _fit_context
+from .geometry._shortest_paths import Seeds, pairs_of_nearest, through_seeds
 
 DENSE_REMEDY = (
     "Pass n_landmarks for distances to a few samples, ask distance_matrix for some "
@@ -423,3 +425,359 @@ class GenerativeGeodesicDistance(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+class GeodesicNeighborsTransformer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseGeodesicEstimator
+):
+    """Sparse graph of the nearest neighbours by geodesic distance.
+
+    The drop-in for :class:`sklearn.neighbors.KNeighborsTransformer` where neighbours
+    shall be near along the data: each row holds the distances to the k nearest training
+    samples, eq. :eq:`eq-edge` of the user guide, after [1]_. Each search stops at its
+    k-th sample, and memory is linear in the number of samples.
+
+    Parameters
+    ----------
+    density : object or None, default=None
+        The density p: any object that :func:`skgengeo.density.as_density` takes. A
+        fitted one is used as it is, and stays fitted under ``clone``; an unfitted one
+        is cloned and fitted on the training samples. None is
+        :class:`skgengeo.density.TemperedDensity` of manifold Parzen windows.
+    lam : float, default=0.1
+        Regularisation λ in units of `p0`. Large values approach Euclidean length
+        (``np.inf`` is Isomap's distance), small ones the cost ``p0 / p``; 0 is
+        allowed where the density is positive.
+    p0 : float or "auto", default="auto"
+        Reference density, where the cost is 1: it sets the unit of length. "auto" is
+        the median density of the training samples.
+    exponent : float, default=1.0
+        Power s of the cost.
+    epsilon : float or None, default=None
+        Radius of the ε-graph, in the units of X.
+    n_graph_neighbors : int or None, default=None
+        Number of neighbours of the kNN graph, which has an edge where either end is
+        among the nearest of the other. With `epsilon` too, both must hold. Where both
+        are None it is ``ceil(log2(n_samples))``. Beyond 15 features and 20,000 samples
+        neighbours are approximate.
+    disconnected : {"connect", "error", "inf"}, default="connect"
+        What to do about a graph of several components: add the edges of the Euclidean
+        minimum spanning tree that join them, and warn; raise; or leave infinite
+        distances.
+    quad_tol : float, default=1e-3
+        Relative tolerance of the length of an edge.
+    memory : None, str or joblib.Memory, default=None
+        Cache of all that does not depend on λ, p0 and the exponent: the fit of the
+        density, the graph, and the density along edges, which all graphs of the same
+        samples share. A density that cannot be pickled is not cached, with a warning.
+    random_state : None, int or RandomState, default=None
+        For approximate neighbours, and what else is drawn at random: landmarks, the
+        start of an eigensolver or of k-means.
+    n_jobs : None or int, default=None
+        Number of threads, as in scikit-learn. With exact neighbours results do not
+        depend on it.
+    verbose : bool, default=False
+        Show progress bars.
+    n_neighbors : int, default=5
+        Number of nearest samples of each row. With ``mode="distance"`` it is one more,
+        as a training sample counts itself.
+    mode : {"distance", "connectivity"}, default="distance"
+        What is stored: geodesic distances, or ones.
+    symmetric : bool, default=False
+        Between training samples, store a pair where either is among the nearest of the
+        other, with the same distance in both directions. Rows may then be longer.
+        Rows of new points are the same with and without.
+
+    Attributes
+    ----------
+    density_ : estimator
+        The fitted density.
+    log_p0_ : float
+        Logarithm of the reference density.
+    p0_ : float
+        The reference density; 0 or inf where only its logarithm is representable.
+    graph_ : skgengeo.geometry.GeodesicGraph
+        The graph, and what happened: its edges, density evaluations, estimated error,
+        saturated edges, components and bridges.
+    n_samples_fit_ : int
+        Number of training samples.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where X had any.
+
+    See Also
+    --------
+    GenerativeGeodesicDistance : All distances, dense.
+    GeodesicAffinity : Affinities, sparse with ``n_neighbors``.
+    sklearn.neighbors.KNeighborsTransformer : The same of Euclidean distances.
+
+    Notes
+    -----
+    The user guide has a table of what to pass for which estimator.
+
+    References
+    ----------
+    .. [1] B. Kim, M. Puthawala, J. C. Ye and E. Sansone, "(Deep) Generative
+       Geodesics", arXiv:2407.11244, 2024.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skgengeo import GeodesicNeighborsTransformer
+    >>> X, y = make_moons(100, noise=0.1, random_state=0)
+    >>> model = make_pipeline(
+    ...     GeodesicNeighborsTransformer(n_neighbors=5),
+    ...     KNeighborsClassifier(n_neighbors=5, metric="precomputed"),
+    ... ).fit(X, y)
+    >>> model.predict(X[:5] + 0.1).shape
+    (5,)
+    >>> graph = GeodesicNeighborsTransformer(n_neighbors=5).fit_transform(X)
+    >>> graph.shape, graph.nnz
+    ((100, 100), 600)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseGeodesicEstimator._parameter_constraints,
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "mode": [StrOptions({"distance", "connectivity"})],
+        "symmetric": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        density=None,
+        *,
+        lam=0.1,
+        p0="auto",
+        exponent=1.0,
+        epsilon=None,
+        n_graph_neighbors=None,
+        disconnected="connect",
+        quad_tol=1e-3,
+        memory=None,
+        random_state=None,
+        n_jobs=None,
+        verbose=False,
+        n_neighbors=5,
+        mode="distance",
+        symmetric=False,
+    ):
+        self.density = density
+        self.lam = lam
+        self.p0 = p0
+        self.exponent = exponent
+        self.epsilon = epsilon
+        self.n_graph_neighbors = n_graph_neighbors
+        self.disconnected = disconnected
+        self.quad_tol = quad_tol
+        self.memory = memory
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.n_neighbors = n_neighbors
+        self.mode = mode
+        self.symmetric = symmetric
+
+    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
+    def fit(self, X, y=None, *, neighbors_graph=None):
+        """Fit the density where needed, and build the graph.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training samples.
+        y : array-like of shape (n_samples,), optional
+            Handed to the density's ``fit``, which may ignore it.
+        neighbors_graph : sparse matrix of shape (n_samples, n_samples), optional
+            A neighbourhood graph of your own, as in
+            :meth:`GenerativeGeodesicDistance.fit`.
+
+        Returns
+        -------
+        self : GeodesicNeighborsTransformer
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            Where the data, the density or the graph cannot be used; it says why and
+            what to do.
+        """
+        self._fit_geometry(X, y, neighbors_graph)
+        self.n_samples_fit_ = self._n_features_out = self.graph_.n_vertices
+        return self
+
+    def fit_transform(self, X, y=None, *, neighbors_graph=None):
+        """Fit, and give the nearest neighbours of each training sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training samples.
+        y : array-like of shape (n_samples,), optional
+            As in `fit`.
+        neighbors_graph : sparse matrix of shape (n_samples, n_samples), optional
+            As in `fit`.
+
+        Returns
+        -------
+        csr_matrix of shape (n_samples, n_samples)
+            Each row is sorted by distance, the sample itself first, at an explicit
+            zero. float32 where X is.
+
+        Warns
+        -----
+        UserWarning
+            Where ``disconnected="inf"`` leaves fewer samples than asked for within
+            reach: such rows are shorter.
+        """
+        self.fit(X, y, neighbors_graph=neighbors_graph)
+        distances, nearest = self.graph_.nearest(self._n_stored(self.n_samples_fit_))
+        if self.symmetric:
+            rows = symmetric_rows(distances, nearest)
+        else:
+            rows = rows_of_nearest(distances, nearest)
+        return self._sparse(*rows, self._dtype)
+
+    def transform(self, X):
+        """Nearest training samples of new points.
+
+        A new point is joined to its neighbours among the training samples by edges of
+        the same kind; one that equals a training sample is that sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            New points.
+
+        Returns
+        -------
+        csr_matrix of shape (n_queries, n_samples)
+            Each row is sorted by distance. float32 where X is.
+
+        Warns
+        -----
+        UserWarning
+            As in `fit_transform`.
+        """
+        X, dtype = self._validate_queries(X)
+        k = self._n_stored(self.n_samples_fit_)
+        found = self.graph_.nearest(k, self.graph_.attach(X))
+        return self._sparse(*rows_of_nearest(*found), dtype)
+
+    def _n_stored(self, n_samples):
+        """Number of samples in a row."""
+        k, beside = self.n_neighbors, self.mode == "distance"
+        if k + beside > n_samples:
+            itself = ", beside itself" if beside else ""
+            raise ValueError(
+                f"n_neighbors={k} with n_samples={n_samples} and mode={self.mode!r}: a "
+                f"sample has at most {n_samples - beside} neighbours{itself}. Pass a "
+                "smaller n_neighbors, or more samples."
+            )
+        return k + beside
+
+    def _check_n_samples(self, n_samples):
+        self._n_stored(n_samples)
+
+    def _sparse(self, indptr, indices, distances, dtype):
+        """CSR matrix of what is to be stored; short rows are told of."""
+        self._warn_of_short_rows(np.diff(indptr))
+        if self.mode == "connectivity":
+            values = np.ones(len(distances), dtype=dtype)
+        else:
+            values = in_range(distances, dtype)
+        shape = len(indptr) - 1, self.n_samples_fit_
+        # A matrix, as KNeighborsTransformer gives: umap-learn takes single rows, which
+        # of an array are one-dimensional, and without indices before scipy 1.15.
+        return csr_matrix((values, indices, indptr), shape=shape)
+
+    def _warn_of_short_rows(self, lengths):
+        k = self._n_stored(self.n_samples_fit_)
+        short = lengths < k
+        if short.any():
+            warnings.warn(
+                f"{short.sum()} of {len(lengths)} rows have fewer than {k} samples "
+                f"within reach (the shortest {lengths.min()}), as disconnected='inf' "
+                "keeps components apart. DBSCAN takes such rows; estimators that need "
+                "k neighbours refuse them: pass disconnected='connect', a larger "
+                "epsilon or n_graph_neighbors, or a smaller n_neighbors.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def rows_of_nearest(distances, nearest):
+    """CSR rows (indptr, indices, distances) of what a search has found.
+
+    Parameters
+    ----------
+    distances, nearest : ndarray of shape (n, k)
+        As ``GeodesicGraph.nearest`` gives them.
+
+    Returns
+    -------
+    indptr, indices : ndarray of int32
+        The order within rows is kept: it is that of the distances.
+    distances : ndarray of float
+        The same as those stored for `indices`.
+    """
+    found = nearest >= 0
+    return (
+        row_starts(np.count_nonzero(found, axis=1)),
+        nearest[found].astype(np.int32),
+        distances[found],
+    )
+
+
+def symmetric_rows(distances, nearest):
+    """The same for all vertices, each pair in both directions.
+
+    Parameters
+    ----------
+    distances, nearest : ndarray of shape (n, k)
+        As ``GeodesicGraph.nearest`` gives them for all vertices.
+
+    Returns
+    -------
+    indptr, indices : ndarray of int32
+        Rows are sorted by distance, each vertex first in its own.
+    distances : ndarray of float
+        The same in both directions.
+    """
+    n = len(nearest)
+    i, j, distances = pairs_of_nearest(distances, nearest)
+    order = np.lexsort((j, i != j, distances, i))
+    counts = np.bincount(i, minlength=n)
+    return row_starts(counts), j[order].astype(np.int32), distances[order]
+
+
+def row_starts(counts):
+    """Index pointer of CSR rows, int32 where it can be."""
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    narrow = indptr[-1] <= np.iinfo(np.int32).max
+    return indptr.astype(np.int32 if narrow else np.int64)
+
+
+def in_range(distances, dtype):
+    """Distances in another floating type, refused where it cannot hold them."""
+    if dtype == np.float64:
+        return distances
+    limits = np.finfo(dtype)
+    shortest = distances.min(where=distances > 0, initial=np.inf)
+    longest = distances.max(initial=0.0)
+    if longest > limits.max or shortest < limits.tiny:
+        raise ValueError(
+            f"Distances are {shortest:.3g} to {longest:.3g}, which {limits.dtype} "
+            "cannot hold. Pass X in float64, or flatten the density with "
+            "skgengeo.density.TemperedDensity."
+        )
+    return distances.astype(dtype)

@@ -6,6 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skgengeo import (
     GenerativeGeodesicDistance,
     GeodesicAffinity,
+    GeodesicNeighborsTransformer,
     GeodesicSpectralClustering,
 )
 from skgengeo.density import ManifoldParzenWindows, TemperedDensity
@@ -13,6 +14,7 @@ from skgengeo.density import ManifoldParzenWindows, TemperedDensity
 ESTIMATORS = [
     GenerativeGeodesicDistance(),
     GeodesicAffinity(),
+    GeodesicNeighborsTransformer(),
     GeodesicSpectralClustering(),
     ManifoldParzenWindows(),
     TemperedDensity(),
