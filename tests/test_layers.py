@@ -19,7 +19,12 @@ FILES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 # Below every room.
-FOUNDATION = {"skgengeo._compat", "skgengeo._batching", "skgengeo._caching"}
+FOUNDATION = {
+    "skgengeo._compat",
+    "skgengeo._batching",
+    "skgengeo._caching",
+    "skgengeo._kernels",
+}
 
 
 def room(module):

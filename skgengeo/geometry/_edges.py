@@ -6,10 +6,8 @@ joins duplicates and is kept: it is not the same as no edge.
 """
 
 import math
-import threading
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from joblib import effective_n_jobs
 from scipy.sparse import coo_array, issparse
@@ -18,6 +16,7 @@ from scipy.spatial import cKDTree
 from sklearn.neighbors import NearestNeighbors
 
 from .._batching import row_batches
+from .._kernels import parallel_kernels
 
 # Up to this many features a k-d tree finds exact neighbours fastest; beyond it, brute
 # force does (measured with 5,000 points: the two cross between 12 and 18).
@@ -25,8 +24,6 @@ MAX_TREE_FEATURES = 15
 # Where a tree does not help, neighbours are exact up to this many samples and come
 # from pynndescent beyond: brute force is quadratic.
 MAX_BRUTE_SAMPLES = 20_000
-# pynndescent's kernels are parallel, and two at a time abort the process.
-PYNNDESCENT_LOCK = threading.Lock()
 
 
 class Edges(NamedTuple):
@@ -108,16 +105,14 @@ class NeighborSearch:
         return found[~itself].reshape(len(found), k)
 
     def _approximate(self, k):
-        with PYNNDESCENT_LOCK:
+        with parallel_kernels(self.n_jobs) as n_threads:
             from pynndescent import NNDescent
 
             index = NNDescent(
                 self.X - self._center,
                 n_neighbors=k + 1,
                 random_state=self.random_state,
-                n_jobs=min(
-                    effective_n_jobs(self.n_jobs), numba.config.NUMBA_NUM_THREADS
-                ),
+                n_jobs=n_threads,
             )
             found = index.neighbor_graph[0].astype(np.int64)
         missed = np.flatnonzero((found < 0).any(axis=1))
