@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 import psutil
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._caching import cached, memory_if_hashable
@@ -135,6 +136,35 @@ class LogDensity:
 
     def __setstate__(self, state):
         self.__init__(**state)
+
+
+def choose_landmarks(n_landmarks, n_samples, random_state):
+    """Samples drawn at random without replacement.
+
+    Parameters
+    ----------
+    n_landmarks, n_samples : int
+        How many, and of how many.
+    random_state : None, int or RandomState
+        What they are drawn with.
+
+    Returns
+    -------
+    ndarray of shape (n_landmarks,)
+        Indices of the samples, ascending.
+    """
+    check_n_landmarks(n_landmarks, n_samples)
+    rng = check_random_state(random_state)
+    return np.sort(rng.permutation(n_samples)[:n_landmarks])
+
+
+def check_n_landmarks(n_landmarks, n_samples):
+    """Refuse more landmarks than there are samples."""
+    if n_landmarks > n_samples:
+        raise ValueError(
+            f"n_landmarks={n_landmarks} with n_samples={n_samples}: pass at most "
+            f"{n_samples}, or None for all samples."
+        )
 
 
 def check_array_fits(n_rows, n_columns, dtype, remedy):

@@ -4,15 +4,20 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array, csr_matrix
+from sklearn import get_config
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ._base import BaseGeodesicEstimator, check_array_fits, check_square_fits
+from ._base import (
+    BaseGeodesicEstimator,
+    check_array_fits,
+    check_square_fits,
+    choose_landmarks,
+)
 from ._compat import Interval, StrOptions, _fit_context
 from .geometry._shortest_paths import Seeds, pairs_of_nearest, through_seeds
 
@@ -204,7 +209,9 @@ class GenerativeGeodesicDistance(
         for name in ("landmarks_", "landmark_distances_"):
             vars(self).pop(name, None)
         if self.n_landmarks is not None:
-            self.landmarks_ = self._choose_landmarks()
+            self.landmarks_ = choose_landmarks(
+                self.n_landmarks, self.graph_.n_vertices, self.random_state
+            )
             self.landmark_distances_ = self._to_landmarks(self.graph_)
             self._n_features_out = self.n_landmarks
         return self
@@ -387,16 +394,6 @@ class GenerativeGeodesicDistance(
         )
         found = graph.distances_from(Seeds.at(self.landmarks_))
         return np.ascontiguousarray(found.T)
-
-    def _choose_landmarks(self):
-        n = self.graph_.n_vertices
-        if self.n_landmarks > n:
-            raise ValueError(
-                f"n_landmarks={self.n_landmarks} with n_samples={n}: pass at most "
-                f"{n}, or None for all samples."
-            )
-        rng = check_random_state(self.random_state)
-        return np.sort(rng.permutation(n)[: self.n_landmarks])
 
     def _check_indices(self, indices):
         indices = np.atleast_1d(indices)
@@ -691,9 +688,7 @@ class GeodesicNeighborsTransformer(
         else:
             values = in_range(distances, dtype)
         shape = len(indptr) - 1, self.n_samples_fit_
-        # A matrix, as KNeighborsTransformer gives: umap-learn takes single rows, which
-        # of an array are one-dimensional, and without indices before scipy 1.15.
-        return csr_matrix((values, indices, indptr), shape=shape)
+        return sparse_type()((values, indices, indptr), shape=shape)
 
     def _warn_of_short_rows(self, lengths):
         k = self._n_stored(self.n_samples_fit_)
@@ -713,6 +708,16 @@ class GeodesicNeighborsTransformer(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def sparse_type():
+    """The class of which scikit-learn's KNeighborsTransformer makes its graphs.
+
+    A matrix, unless scikit-learn (1.9 or newer) is told otherwise: umap-learn takes
+    single rows and their column indices, which scipy's arrays do not have.
+    """
+    asked = get_config().get("sparse_interface", "spmatrix")
+    return csr_array if asked == "sparray" else csr_matrix
 
 
 def rows_of_nearest(distances, nearest):
