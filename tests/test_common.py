@@ -6,16 +6,20 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skgengeo import (
     GenerativeGeodesicDistance,
     GeodesicAffinity,
+    GeodesicMDS,
     GeodesicNeighborsTransformer,
     GeodesicSpectralClustering,
+    GeodesicUMAP,
 )
 from skgengeo.density import ManifoldParzenWindows, TemperedDensity
 
 ESTIMATORS = [
     GenerativeGeodesicDistance(),
     GeodesicAffinity(),
+    GeodesicMDS(),
     GeodesicNeighborsTransformer(),
     GeodesicSpectralClustering(),
+    GeodesicUMAP(),
     ManifoldParzenWindows(),
     TemperedDensity(),
 ]
@@ -29,6 +33,8 @@ def _array_api(monkeypatch):
 
 # The checks' data fall into clusters.
 @pytest.mark.filterwarnings("ignore:The graph has .* connected components:UserWarning")
+# Some are smaller than a neighbourhood of UMAP.
+@pytest.mark.filterwarnings("ignore:.*reach fewer than n_neighbors:UserWarning")
 @parametrize_with_checks(ESTIMATORS)
 def test_common_checks(estimator, check):
     check(estimator)

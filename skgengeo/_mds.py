@@ -1,0 +1,295 @@
+"""Distances -> coordinates: classical scaling, SMACOF, and places of further points.
+
+Arrays in, arrays out. Distances are a matrix from points (rows) to anchors (columns),
+whose coordinates are sought first; equations are those of the user guide. What is as
+large as the distances is only made of some rows at a time.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.spatial.distance import cdist
+from sklearn.utils.extmath import svd_flip
+
+from ._batching import row_batches
+
+# Up to this many anchors all eigenvectors at once are as fast as the leading ones.
+MAX_DENSE = 500
+# Beside the largest eigenvalue, smaller ones are rounding.
+SMALLEST_EIGENVALUE = 1e-12
+# Of the leading eigenpairs, relative to the Frobenius norm.
+RESIDUAL = 1e-13
+# Elements of a distance matrix that are worked on at a time: they fit into a cache.
+BLOCK = 2**18
+# A single point has its place when a step is shorter than this part of its distances.
+SHORTEST_STEP, MAX_STEPS = 1e-10, 1000
+
+
+class ClassicalScaling(NamedTuple):
+    """Coordinates of anchors, and what places further points among them."""
+
+    eigenvalues: np.ndarray
+    """Leading ones of the centred matrix, descending: (n_components,)."""
+    points: np.ndarray
+    """(n_anchors, n_components); columns without a positive eigenvalue are zero."""
+    projection: np.ndarray
+    """Pseudo-inverse of the points, transposed: (n_anchors, n_components)."""
+    mean_squares: np.ndarray
+    """Mean squared distance of each anchor to all: (n_anchors,)."""
+
+    @property
+    def rank(self):
+        """Number of components with a positive eigenvalue."""
+        return int(self.projection.any(axis=0).sum())
+
+
+def classical_scaling(squares, n_components):
+    """Coordinates from squared distances: eqs. :eq:`eq-centred`, :eq:`eq-classical`.
+
+    Parameters
+    ----------
+    squares : ndarray of shape (n, n)
+        Squared distances, symmetric up to rounding.
+    n_components : int
+        Number of coordinates.
+
+    Returns
+    -------
+    ClassicalScaling
+        The sign of each column is such that its largest entry is positive.
+    """
+    mean_squares = squares.mean(axis=0)
+    values, vectors = leading_eigenpairs(squares, mean_squares, n_components)
+    positive = values > SMALLEST_EIGENVALUE * max(values[0], 0.0)
+    vectors, _ = svd_flip(vectors, None)
+    vectors = np.where(positive, vectors, 0.0)
+    root = np.sqrt(np.where(positive, values, 1.0))
+    return ClassicalScaling(values, vectors * root, vectors / root, mean_squares)
+
+
+def leading_eigenpairs(squares, mean_squares, n_components):
+    """Largest eigenvalues, descending, of the centred matrix, and their eigenvectors.
+
+    Those beyond its size are zero.
+    """
+    n = len(squares)
+    found = min(n_components, n)
+    solve = _dense_eigenpairs if n <= MAX_DENSE else _iterated_eigenpairs
+    values, vectors = np.zeros(n_components), np.zeros((n, n_components))
+    values[:found], vectors[:, :found] = solve(squares, mean_squares, found)
+    return values, vectors
+
+
+def _dense_eigenpairs(squares, mean_squares, k):
+    n = len(squares)
+    values, vectors = eigh(
+        _centred(squares, mean_squares, mean_squares), subset_by_index=[n - k, n - 1]
+    )
+    return values[::-1], vectors[:, ::-1]
+
+
+def _iterated_eigenpairs(squares, mean_squares, k):
+    n = len(squares)
+    grand_mean = mean_squares.mean()
+    # |J S J|^2 = |S|^2 - 2 n |m|^2 + n^2 t^2, with the row means m and their mean t
+    norm = np.vdot(squares, squares) - 2 * n * mean_squares @ mean_squares
+    norm = 0.5 * np.sqrt(max(norm + (n * grand_mean) ** 2, 0.0))
+    if norm == 0:
+        return np.zeros(k), np.zeros((n, k))
+
+    # Shifted, so that an eigenvalue near zero is not sought to its own precision.
+    def _shifted(v):
+        v = v.ravel()
+        product = squares @ (v - v.mean())
+        return v - (0.5 / norm) * (product - product.mean())
+
+    start = np.random.RandomState(0).uniform(-1, 1, n)
+    operator = LinearOperator((n, n), matvec=_shifted, dtype=np.float64)
+    k = min(k, n - 1)
+    values, vectors = eigsh(operator, k, which="LA", tol=RESIDUAL, v0=start)
+    order = np.argsort(-values, kind="stable")
+    return norm * (values[order] - 1), vectors[:, order]
+
+
+def _centred(squares, means, other_means):
+    """Rows of the doubly centred matrix: eq. :eq:`eq-centred`."""
+    return -0.5 * (squares - means[:, None] - other_means + other_means.mean())
+
+
+def triangulated(squares, scaling):
+    """Places of points among anchors: eq. :eq:`eq-triangulation`.
+
+    Parameters
+    ----------
+    squares : ndarray of shape (n_points, n_anchors)
+        Squared distances.
+    scaling : ClassicalScaling
+        Of the anchors.
+
+    Returns
+    -------
+    ndarray of shape (n_points, n_components)
+        That of an anchor is its own.
+    """
+    return 0.5 * (scaling.mean_squares - squares) @ scaling.projection
+
+
+def smacof(distances, start, *, max_iter, eps):
+    """Minimise the squared misfit of all distances by majorisation.
+
+    Its steps and its end are those of :func:`sklearn.manifold.smacof`, since 1.7.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n, n)
+        Symmetric.
+    start : ndarray of shape (n, n_components)
+        Coordinates to start from, of mean zero.
+    max_iter : int
+        Most steps.
+    eps : float
+        The end is where a step lessens the squared misfit by less than this part of
+        the squared distances between the points.
+
+    Returns
+    -------
+    points : ndarray of shape (n, n_components)
+        Their misfit is no larger than that of the start.
+    n_iter : int
+        Number of steps.
+    converged : bool
+        Whether the end was reached.
+    """
+    points, before = start, np.inf
+    for n_iter in range(max_iter + 1):
+        following, misfit, size = majorized(points, points, distances)
+        converged = n_iter > 1 and before - misfit.sum() < eps * size.sum()
+        if converged or n_iter == max_iter:
+            return points, n_iter, converged
+        points, before = following, misfit.sum()
+
+
+def majorized(points, anchors, distances):
+    """One step of majorisation: eq. :eq:`eq-majorisation`.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_components)
+        Where they are.
+    anchors : ndarray of shape (n_anchors, n_components)
+        Coordinates to which distances are given.
+    distances : ndarray of shape (n_points, n_anchors)
+        Those sought.
+
+    Returns
+    -------
+    points : ndarray of shape (n_points, n_components)
+        The minimum of the majorising function.
+    misfit, size : ndarray of shape (n_points,)
+        Sum over the anchors of the squared differences between distances in the plane
+        and those sought, and of the squared distances in the plane, both of the points
+        as they came.
+    """
+    following = np.empty_like(points)
+    misfit, size = np.empty((2, len(points)))
+    centre = anchors.mean(axis=0)
+    for rows in _blocks(distances):
+        sought, placed = distances[rows], cdist(points[rows], anchors)
+        misfit[rows] = np.square(sought - placed).sum(axis=1)
+        size[rows] = np.square(placed).sum(axis=1)
+        # Points at one place pull in no direction.
+        apart = placed > np.finfo(float).eps * sought
+        ratio = np.divide(sought, placed, out=np.zeros_like(placed), where=apart)
+        pull = ratio.sum(axis=1)[:, None] * points[rows] - ratio @ anchors
+        following[rows] = centre + pull / len(anchors)
+    return following, misfit, size
+
+
+def placed_by_majorization(start, anchors, distances):
+    """Places of single points that fit their distances to anchors best.
+
+    Parameters
+    ----------
+    start : ndarray of shape (n_points, n_components)
+        Where to start: the nearest minimum is found.
+    anchors : ndarray of shape (n_anchors, n_components)
+        Fixed.
+    distances : ndarray of shape (n_points, n_anchors)
+        Those sought.
+
+    Returns
+    -------
+    ndarray of shape (n_points, n_components)
+        A row depends on no other.
+    """
+    points = start.copy()
+    shortest = SHORTEST_STEP * np.sqrt(np.square(distances).mean(axis=1))
+    moving = np.arange(len(points))
+    for _ in range(MAX_STEPS):
+        here = points[moving]
+        there, _, _ = majorized(here, anchors, distances[moving])
+        points[moving] = there
+        moving = moving[np.linalg.norm(there - here, axis=1) > shortest[moving]]
+        if len(moving) == 0:
+            break
+    return points
+
+
+def normalized_stress(distances, points, anchors):
+    """How far distances in the plane are from those sought: eq. :eq:`eq-stress`.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n_points, n_anchors)
+        Those sought.
+    points : ndarray of shape (n_points, n_components)
+        Coordinates of the rows.
+    anchors : ndarray of shape (n_anchors, n_components)
+        Coordinates of the columns.
+
+    Returns
+    -------
+    float
+        0 is a perfect fit.
+    """
+    misfit = size = 0.0
+    for rows in _blocks(distances):
+        placed = cdist(points[rows], anchors)
+        size += np.vdot(placed, placed)
+        placed -= distances[rows]
+        misfit += np.vdot(placed, placed)
+    return float(np.sqrt(misfit / size)) if size > 0 else 0.0
+
+
+def reconstruction_error(distances, mean_squares, points):
+    """What is left of the centred matrix: eq. :eq:`eq-reconstruction`.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n, n)
+        Symmetric.
+    mean_squares : ndarray of shape (n,)
+        Mean of their squares in each row.
+    points : ndarray of shape (n, n_components)
+        Coordinates.
+
+    Returns
+    -------
+    float
+        Frobenius norm of the difference of the two centred matrices, over n.
+    """
+    points = points - points.mean(axis=0)
+    left = 0.0
+    for rows in _blocks(distances):
+        squares = np.square(distances[rows])
+        rest = _centred(squares, mean_squares[rows], mean_squares)
+        rest -= points[rows] @ points.T
+        left += np.vdot(rest, rest)
+    return float(np.sqrt(left)) / len(points)
+
+
+def _blocks(distances):
+    n_rows, n_columns = distances.shape
+    return row_batches(n_rows, size=max(BLOCK // n_columns, 1))
