@@ -639,6 +639,36 @@ def test_opentsne():
     assert (nearer == Y).mean() > 0.8
 
 
+OF_GRAPHS = {"affinity": "precomputed_nearest_neighbors", "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LocalOutlierFactor(10, metric="precomputed"),
+        Isomap(n_neighbors=10, metric="precomputed"),
+        SpectralClustering(2, n_neighbors=11, **OF_GRAPHS),
+        SpectralEmbedding(2, n_neighbors=11, **OF_GRAPHS),
+        OPTICS(min_samples=11, metric="precomputed"),
+        HDBSCAN(min_samples=11, metric="precomputed", copy=True),
+    ],
+)
+def test_neighbors_that_are_just_enough(model):
+    ten = neighbors(n_neighbors=10, symmetric=isinstance(model, HDBSCAN))
+    make_pipeline(ten, model).fit(X)
+    with pytest.raises(ValueError, match="neighbors"):
+        make_pipeline(ten.set_params(n_neighbors=9), clone(model)).fit(X)
+
+
+def test_dbscan_of_just_enough_neighbors():
+    model = DBSCAN(eps=D.max(), min_samples=11, metric="precomputed")
+    labels = [
+        make_pipeline(neighbors(n_neighbors=k), model).fit_predict(X) for k in (9, 10)
+    ]
+    assert (labels[0] == -1).all()
+    assert (labels[1] >= 0).all()
+
+
 def test_grid_search(tmp_path):
     pipeline = Pipeline(
         [
