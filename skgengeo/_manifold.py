@@ -232,7 +232,7 @@ class GeodesicMDS(
             Where samples are infinitely far apart, or the data, the density or the
             graph cannot be used; it says why and what to do.
         """
-        self._check_sizes(*np.shape(X)[:1] if hasattr(X, "shape") else ())
+        self._check_sizes(*getattr(X, "shape", ())[:1])
         self._fit_geometry(X, y, neighbors_graph)
         self._check_connected()
         self._n_features_out = self.n_components

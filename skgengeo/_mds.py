@@ -8,7 +8,9 @@ large as the distances is only made of some rows at a time.
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from scipy.linalg import eigh
+from scipy.linalg.blas import dsymv
 from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.spatial.distance import cdist
 from sklearn.utils.extmath import svd_flip
@@ -23,8 +25,12 @@ SMALLEST_EIGENVALUE = 1e-12
 RESIDUAL = 1e-13
 # Elements of a distance matrix that are worked on at a time: they fit into a cache.
 BLOCK = 2**18
-# A single point has its place when a step is shorter than this part of its distances.
-SHORTEST_STEP, MAX_STEPS = 1e-10, 1000
+# A single point has its place when a step of majorisation is shorter than this part of
+# its distances. Newton's method, which is faster by far, goes on after some safe steps.
+SHORTEST_STEP, SAFE_STEPS, MAX_STEPS = 1e-12, 5, 10_000
+EPS = np.finfo(np.float64).eps
+# Of a sum of squares.
+ROUNDING = 1e-12
 
 
 class ClassicalScaling(NamedTuple):
@@ -72,13 +78,14 @@ def classical_scaling(squares, n_components):
 def leading_eigenpairs(squares, mean_squares, n_components):
     """Largest eigenvalues, descending, of the centred matrix, and their eigenvectors.
 
-    Those beyond its size are zero.
+    n points lie in n - 1 dimensions: the further ones are zero.
     """
     n = len(squares)
-    found = min(n_components, n)
+    found = min(n_components, n - 1)
     solve = _dense_eigenpairs if n <= MAX_DENSE else _iterated_eigenpairs
     values, vectors = np.zeros(n_components), np.zeros((n, n_components))
-    values[:found], vectors[:, :found] = solve(squares, mean_squares, found)
+    if found:
+        values[:found], vectors[:, :found] = solve(squares, mean_squares, found)
     return values, vectors
 
 
@@ -99,15 +106,15 @@ def _iterated_eigenpairs(squares, mean_squares, k):
     if norm == 0:
         return np.zeros(k), np.zeros((n, k))
 
-    # Shifted, so that an eigenvalue near zero is not sought to its own precision.
+    # Shifted, so that an eigenvalue near zero is not sought to its own precision. The
+    # product reads one triangle, and so half of the memory, in the order of Fortran.
     def _shifted(v):
         v = v.ravel()
-        product = squares @ (v - v.mean())
+        product = dsymv(1.0, squares.T, v - v.mean())
         return v - (0.5 / norm) * (product - product.mean())
 
     start = np.random.RandomState(0).uniform(-1, 1, n)
     operator = LinearOperator((n, n), matvec=_shifted, dtype=np.float64)
-    k = min(k, n - 1)
     values, vectors = eigsh(operator, k, which="LA", tol=RESIDUAL, v0=start)
     order = np.argsort(-values, kind="stable")
     return norm * (values[order] - 1), vectors[:, order]
@@ -197,10 +204,11 @@ def majorized(points, anchors, distances):
     centre = anchors.mean(axis=0)
     for rows in _blocks(distances):
         sought, placed = distances[rows], cdist(points[rows], anchors)
-        misfit[rows] = np.square(sought - placed).sum(axis=1)
-        size[rows] = np.square(placed).sum(axis=1)
+        lost = placed - sought
+        misfit[rows] = np.einsum("ij,ij->i", lost, lost)
+        size[rows] = np.einsum("ij,ij->i", placed, placed)
         # Points at one place pull in no direction.
-        apart = placed > np.finfo(float).eps * sought
+        apart = placed > EPS * sought
         ratio = np.divide(sought, placed, out=np.zeros_like(placed), where=apart)
         pull = ratio.sum(axis=1)[:, None] * points[rows] - ratio @ anchors
         following[rows] = centre + pull / len(anchors)
@@ -208,12 +216,12 @@ def majorized(points, anchors, distances):
 
 
 def placed_by_majorization(start, anchors, distances):
-    """Places of single points that fit their distances to anchors best.
+    """Places of single points at a minimum of their squared misfit.
 
     Parameters
     ----------
     start : ndarray of shape (n_points, n_components)
-        Where to start: the nearest minimum is found.
+        Where to start.
     anchors : ndarray of shape (n_anchors, n_components)
         Fixed.
     distances : ndarray of shape (n_points, n_anchors)
@@ -225,16 +233,68 @@ def placed_by_majorization(start, anchors, distances):
         A row depends on no other.
     """
     points = start.copy()
-    shortest = SHORTEST_STEP * np.sqrt(np.square(distances).mean(axis=1))
-    moving = np.arange(len(points))
-    for _ in range(MAX_STEPS):
-        here = points[moving]
-        there, _, _ = majorized(here, anchors, distances[moving])
-        points[moving] = there
-        moving = moving[np.linalg.norm(there - here, axis=1) > shortest[moving]]
-        if len(moving) == 0:
-            break
+    for rows in _blocks(distances):
+        _place_each(points[rows], anchors, distances[rows])
     return points
+
+
+@njit(cache=True, nogil=True)
+def _place_each(points, anchors, distances):
+    """Move each point to a minimum of its misfit."""
+    n_anchors, c = anchors.shape
+    centre, safe = np.zeros(c), np.empty(c)
+    for k in range(c):
+        centre[k] = anchors[:, k].mean()
+    step, curvature = np.empty(c), np.empty((c, c))
+    for row in range(len(points)):
+        y, sought = points[row], distances[row]
+        shortest = SHORTEST_STEP * np.sqrt((sought**2).sum() / n_anchors)
+        before = np.inf
+        for n_steps in range(MAX_STEPS):
+            misfit = _expand(y, anchors, centre, sought, step, curvature)
+            if misfit > before * (1 + ROUNDING):
+                # A step of Newton's method went too far.
+                y[:], before = safe, np.inf
+                continue
+            if np.sqrt((step**2).sum()) <= shortest:
+                break
+            safe[:], before = y + step, misfit
+            convex = n_steps >= SAFE_STEPS and np.linalg.eigvalsh(curvature)[0] > 0
+            if convex:
+                y += np.linalg.solve(curvature, step)
+            else:
+                y += step
+
+
+@njit(cache=True, nogil=True)
+def _expand(y, anchors, centre, sought, step, curvature):
+    """Misfit at a point; the step of majorisation, and the second derivative.
+
+    The latter is that of half of the mean squared misfit, of which the majorising
+    function has the identity, so that the step is the negative gradient.
+    """
+    n_anchors, c = anchors.shape
+    misfit = 0.0
+    curvature[:] = 0.0
+    for k in range(c):
+        step[k] = centre[k] - y[k]
+        curvature[k, k] = 1.0
+    for j in range(n_anchors):
+        square = 0.0
+        for k in range(c):
+            square += (y[k] - anchors[j, k]) ** 2
+        placed = np.sqrt(square)
+        misfit += (placed - sought[j]) ** 2
+        if placed <= EPS * sought[j] or placed == 0.0:
+            continue
+        ratio = sought[j] / placed / n_anchors
+        for k in range(c):
+            ahead = y[k] - anchors[j, k]
+            step[k] += ratio * ahead
+            curvature[k, k] -= ratio
+            for m in range(c):
+                curvature[k, m] += ratio * ahead * (y[m] - anchors[j, m]) / square
+    return misfit
 
 
 def normalized_stress(distances, points, anchors):
