@@ -1,5 +1,6 @@
 """Displays: they store arrays, and draw with matplotlib when they are asked to."""
 
 from ._affinity import AffinityDisplay
+from ._embedding import EmbeddingDisplay
 
-__all__ = ["AffinityDisplay"]
+__all__ = ["AffinityDisplay", "EmbeddingDisplay"]

@@ -7,6 +7,8 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from ._pyplot import pyplot
+
 CROSS = {
     "marker": "X",
     "s": 150,
@@ -178,18 +180,6 @@ class AffinityDisplay:
             ax.set(xlabel=self.feature_names[0], ylabel=self.feature_names[1])
         ax.set_aspect("equal")
         return self
-
-
-def pyplot():
-    """``matplotlib.pyplot``, or an error that tells where to get it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "matplotlib draws the displays, and it could not be imported. Install it: "
-            "pip install 'skgengeo[plot]'."
-        ) from error
-    return plt
 
 
 def check_gives_affinities(estimator):
