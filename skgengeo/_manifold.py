@@ -242,7 +242,7 @@ class GeodesicMDS(
             places = self._embed_all()
         else:
             places = self._embed_by_landmarks()
-        self.embedding_ = cast(places, self._dtype)
+        self.embedding_ = cast(self._unit * places, self._dtype)
         return self
 
     def fit_transform(self, X, y=None, *, neighbors_graph=None):
@@ -274,8 +274,7 @@ class GeodesicMDS(
         Parameters
         ----------
         X : array-like of shape (n_queries, n_features)
-            New points. One that equals a training sample has its place, with "smacof"
-            up to where that ended.
+            New points. One that equals a training sample has its place.
 
         Returns
         -------
@@ -294,7 +293,7 @@ class GeodesicMDS(
         places = np.empty((len(X), self.n_components))
         for rows in self._row_batches(len(X)):
             places[rows] = self._placed(self._distances_to_anchors(seeds, rows))
-        return cast(places, dtype)
+        return cast(self._unit * places, dtype)
 
     def reconstruction_error(self):
         """What the embedding leaves of the centred distances.
@@ -336,17 +335,17 @@ class GeodesicMDS(
             )
 
     def _embed_all(self):
-        """Coordinates of all samples by their distances to each other."""
+        """Coordinates of all samples, in units, by their distances to each other."""
         n = self.graph_.n_vertices
         self._check_sizes(n)
         # The two directions of a search differ by rounding, which is left as it is.
         distances = self.graph_.distances_from(Seeds.at(np.arange(n)))
         anchors = self._embed_anchors(distances)
         self.stress_ = _mds.normalized_stress(distances, anchors, anchors)
-        return self._unit * anchors
+        return anchors
 
     def _embed_by_landmarks(self):
-        """Coordinates of the landmarks, and those of all samples by these."""
+        """Coordinates of all samples, in units, by those of the landmarks."""
         n = self.graph_.n_vertices
         self._check_sizes(n)
         self.landmarks_ = choose_landmarks(self.n_landmarks, n, self.random_state)
@@ -358,7 +357,10 @@ class GeodesicMDS(
         for rows in self._row_batches(n):
             places[rows] = self._placed(self.landmark_distances_[rows])
         self.stress_ = _mds.normalized_stress(
-            self.landmark_distances_, places, places[self.landmarks_]
+            self.landmark_distances_,
+            places,
+            places[self.landmarks_],
+            unit=self._unit,
         )
         return places
 
@@ -410,12 +412,18 @@ class GeodesicMDS(
             )
 
     def _placed(self, distances):
-        """Coordinates of rows of distances to the anchors."""
+        """Coordinates, in units, of rows of distances to the anchors."""
         distances = distances / self._unit
         places = _mds.triangulated(np.square(distances), self._scaling)
         if self.method == "smacof":
-            places = _mds.placed_by_majorization(places, self._anchors, distances)
-        return self._unit * places
+            # SMACOF has moved the nearest anchor, and so the start.
+            nearest = distances.argmin(axis=1)
+            places += (self._anchors - self._scaling.points)[nearest]
+            beside = distances.min(axis=1) > 0
+            places[beside] = _mds.placed_by_majorization(
+                places[beside], self._anchors, distances[beside]
+            )
+        return places
 
     def _distances_to_anchors(self, seeds, rows):
         seeds = seeds.take(np.arange(rows.start, rows.stop))

@@ -172,7 +172,7 @@ def smacof(distances, start, *, max_iter, eps):
     points, before = start, np.inf
     for n_iter in range(max_iter + 1):
         following, misfit, size = majorized(points, points, distances)
-        converged = n_iter > 1 and before - misfit.sum() < eps * size.sum()
+        converged = n_iter > 1 and before - misfit.sum() <= eps * size.sum()
         if converged or n_iter == max_iter:
             return points, n_iter, converged
         points, before = following, misfit.sum()
@@ -297,7 +297,7 @@ def _expand(y, anchors, centre, sought, step, curvature):
     return misfit
 
 
-def normalized_stress(distances, points, anchors):
+def normalized_stress(distances, points, anchors, *, unit=1.0):
     """How far distances in the plane are from those sought: eq. :eq:`eq-stress`.
 
     Parameters
@@ -308,6 +308,8 @@ def normalized_stress(distances, points, anchors):
         Coordinates of the rows.
     anchors : ndarray of shape (n_anchors, n_components)
         Coordinates of the columns.
+    unit : float, default=1.0
+        That of the coordinates.
 
     Returns
     -------
@@ -318,7 +320,7 @@ def normalized_stress(distances, points, anchors):
     for rows in _blocks(distances):
         placed = cdist(points[rows], anchors)
         size += np.vdot(placed, placed)
-        placed -= distances[rows]
+        placed -= distances[rows] / unit
         misfit += np.vdot(placed, placed)
     return float(np.sqrt(misfit / size)) if size > 0 else 0.0
 
