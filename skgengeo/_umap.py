@@ -381,7 +381,7 @@ class GeodesicUMAP(
             return np.zeros((1, self.n_components))
         return simplicial_set_embedding(
             relative_places(self.graph_.X),
-            self.fuzzy_graph_,
+            self.fuzzy_graph_.copy(),  # umap drops faint edges in place
             n_components=self.n_components,
             initial_alpha=self.learning_rate,
             a=self.a_,
