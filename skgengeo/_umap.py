@@ -86,12 +86,12 @@ class GeodesicUMAP(
         Passes over the neighbours. None is 500 up to 10,000 samples, and 200 beyond.
     learning_rate : float, default=1.0
         Of the first pass; it falls to 0.
-    init : {"spectral", "random"} or array-like of shape (n_samples, n_components), \
-            default="spectral"
+    init : {"spectral", "random"} or array-like, default="spectral"
         Where the samples start. "spectral" is the spectral embedding of the fuzzy
         graph, whose components, where it has several, are placed by their means in X;
         with no more than ``n_components + 1`` samples, or fewer than twice
-        `n_components`, it is "random".
+        `n_components`, it is "random". Places of your own have shape (n_samples,
+        n_components).
     set_op_mix_ratio : float, default=1.0
         From the intersection (0) to the union (1) of what two samples are to each
         other.
@@ -101,10 +101,11 @@ class GeodesicUMAP(
         Weight of samples that are no neighbours.
     negative_sample_rate : int, default=5
         Samples that each is driven from, for every neighbour that it is drawn to.
-    a, b : float or None, default=None
+    a : float or None, default=None
         Two samples at distance r in the embedding are neighbours to the degree
-        ``1 / (1 + a r^(2b))``. None fits both to `min_dist` and `spread`; pass both or
-        none.
+        ``1 / (1 + a r^(2b))``. None fits a and b to `min_dist` and `spread`.
+    b : float or None, default=None
+        See `a`; pass both or neither.
 
     Attributes
     ----------
@@ -114,7 +115,9 @@ class GeodesicUMAP(
     fuzzy_graph_ : csr_matrix of shape (n_samples, n_samples)
         The fuzzy simplicial set: the degrees, in [0, 1], to which samples are
         neighbours; float32.
-    a_, b_ : float
+    a_ : float
+        Of the curve above.
+    b_ : float
         Of the curve above.
     density_ : estimator
         The fitted density.
