@@ -93,7 +93,9 @@ SURFACES = {
 
 @pytest.mark.parametrize(("samples", "k"), SURFACES.values(), ids=SURFACES)
 @pytest.mark.parametrize(
-    ("density", "lam"), [(None, np.inf), (constant_log_density, 0.1)]
+    ("density", "lam"),
+    [(KernelDensity(bandwidth=10.0), np.inf), (constant_log_density, 0.1)],
+    ids=["lam=inf", "constant density"],
 )
 def test_is_isomap_where_no_density_matters(samples, k, density, lam):
     isomap = Isomap(n_neighbors=k, n_components=3).fit(samples)
