@@ -276,6 +276,12 @@ class GeodesicUMAP(
                 nearest, distances, self.set_op_mix_ratio, self.local_connectivity
             )
             embedding = self._layout(init, n_threads)
+        if not np.isfinite(embedding).all():
+            raise ValueError(
+                f"The layout diverged at learning_rate={self.learning_rate!r} and "
+                f"repulsion_strength={self.repulsion_strength!r}: they are 1 by "
+                "default. Pass a smaller learning_rate."
+            )
         self.embedding_ = embedding.astype(self._dtype)
         self._n_features_out = self.n_components
         return self
@@ -374,7 +380,9 @@ class GeodesicUMAP(
 
         if self.a is not None:
             return float(self.a), float(self.b)
-        return tuple(map(float, find_ab_params(self.spread, self.min_dist)))
+        # In units of the spread: far from 1 the fit fails in silence.
+        a, b = find_ab_params(1.0, self.min_dist / self.spread)
+        return float(a * self.spread ** (-2 * b)), float(b)
 
     def _layout(self, init, n_threads):
         """Places of the vertices of the fuzzy graph."""
@@ -401,7 +409,7 @@ class GeodesicUMAP(
             output_dens=False,
             # umap's threads race for each other's places.
             parallel=self.random_state is None and n_threads > 1,
-            verbose=bool(self.verbose),
+            tqdm_kwds={"disable": not self.verbose, "desc": "layout"},
         )[0]
 
     def __sklearn_tags__(self):

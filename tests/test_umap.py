@@ -111,7 +111,6 @@ def slow_place(distances, points, smoothing):
         {"n_neighbors": 5},
         {"n_components": 3},
         {"min_dist": 0.5},
-        {"spread": 2.0},
         {"n_epochs": 11},
         {"learning_rate": 0.3},
         {"init": "random"},
@@ -130,6 +129,20 @@ def test_the_same_as_umap_given_the_neighbours(params):
     expected = umap_of_given(found, **params)
     np.testing.assert_array_equal(found.embedding_, expected.embedding_)
     assert (found.a_, found.b_) == pytest.approx((expected._a, expected._b))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.7, 1.0])
+@pytest.mark.parametrize("spread", [1e-6, 0.5, 2.0, 20.0, 1e6])
+def test_the_curve_has_the_unit_of_the_spread(spread, share):
+    found = geodesic_umap(spread=spread, min_dist=share * spread)
+    a, b = found._curve()
+    r = np.linspace(0, 3, 300)
+    fall = np.where(r < share, 1.0, np.exp(-(r - share)))
+    assert np.abs(1 / (1 + a * (spread * r) ** (2 * b)) - fall).max() < 0.2
+    np.testing.assert_allclose(b, umap_.find_ab_params(1.0, share)[1])
+    if 0.5 <= spread <= 2 and share < 1:  # where umap's own fit succeeds
+        theirs = umap_.find_ab_params(spread, share * spread)
+        np.testing.assert_allclose((a, b), theirs, rtol=1e-3)
 
 
 def test_parameters_have_the_names_and_defaults_of_umap():
@@ -489,6 +502,11 @@ def test_parameters_are_checked(params, message):
         geodesic_umap(**params).fit(X)
 
 
+def test_a_layout_that_diverges():
+    with pytest.raises(ValueError, match=r"diverged at learning_rate=1e\+39"):
+        geodesic_umap(learning_rate=1e39).fit(X)
+
+
 def test_nothing_to_embed():
     lonely = geodesic_umap(epsilon=1e-6, disconnected="inf")
     with pytest.raises(ValueError, match=r"None of the 60 samples .* Raise epsilon"):
@@ -568,6 +586,15 @@ def test_a_search_in_a_pipeline_by_several_processes():
 
 def fit(seed):
     return geodesic_umap(random_state=seed).fit(X).embedding_
+
+
+def test_progress_is_shown_when_asked_for(capfd):
+    fit(0)
+    assert capfd.readouterr() == ("", "")
+    geodesic_umap(verbose=True).fit(X)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "layout" in err
 
 
 def test_two_threads_fit_at_the_same_time():
