@@ -5,8 +5,8 @@ GeodesicNeighborsTransformer with a mixture of 10 Gaussians, its fit included; t
 neighbours of its graph are those by default. The peers find Euclidean neighbours:
 scikit-learn's KNeighborsTransformer, and pynndescent's transformer, which is
 approximate. Every figure comes from a process of its own, which has run the same on a
-few points before, with one thread of BLAS. Memory is what the process takes at its peak,
-and how much this is beyond its peak before, with all libraries loaded.
+few points before, with one thread of BLAS. Memory is what the process takes at its
+peak, and how much that is beyond its peak before, with all libraries loaded.
 
     pip install "skgengeo[bench]"
     python benchmarks/neighbors.py [--quick]
