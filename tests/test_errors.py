@@ -18,6 +18,7 @@ from sklearn.svm import OneClassSVM
 from skgengeo import (
     GenerativeGeodesicDistance,
     GeodesicAffinity,
+    GeodesicNeighborsTransformer,
     GeodesicSpectralClustering,
 )
 from skgengeo.density import TemperedDensity
@@ -25,7 +26,8 @@ from skgengeo.geometry import connecting_epsilon
 
 from ._densities import Answers, normal_log_density
 
-ESTIMATORS = [GenerativeGeodesicDistance, GeodesicAffinity, GeodesicSpectralClustering]
+OF_SCALES = [GeodesicAffinity, GeodesicSpectralClustering]
+ESTIMATORS = [GenerativeGeodesicDistance, GeodesicNeighborsTransformer, *OF_SCALES]
 estimators = pytest.mark.parametrize("estimator", ESTIMATORS)
 X = np.random.default_rng(0).normal(size=(30, 2))
 
@@ -100,7 +102,7 @@ SAMPLES = {
 
 @pytest.mark.parametrize(("samples", "message"), SAMPLES.values(), ids=SAMPLES)
 def test_samples(samples, message):
-    geodesic, affinity, clustering = (fit(estimator=kind) for kind in ESTIMATORS)
+    geodesic, *others, clustering = (fit(estimator=kind) for kind in ESTIMATORS)
     for call in (
         lambda: fit(samples),
         lambda: GenerativeGeodesicDistance().fit_transform(samples),
@@ -114,7 +116,7 @@ def test_samples(samples, message):
         for call in (
             geodesic.transform,
             lambda Q: geodesic.distance(Q, Q),
-            affinity.transform,
+            *(other.transform for other in others),
             clustering.predict,
         ):
             with pytest.raises(ValueError, match=parts(*message)):
@@ -146,6 +148,11 @@ OF_AFFINITIES = {
 }
 OWN_PARAMETERS = {
     GenerativeGeodesicDistance: {"n_landmarks": ([0, -1, 2.0], AN_INT_ABOVE_0)},
+    GeodesicNeighborsTransformer: {
+        "n_neighbors": ([0, -1, 2.0, None], AN_INT_ABOVE_0),
+        "mode": (["distances", None], "a str among .*'connectivity'"),
+        "symmetric": (["yes", None], "an instance of 'bool'"),
+    },
     GeodesicAffinity: {
         **OF_AFFINITIES,
         "n_neighbors": ([0, -1, 2.0, "auto"], f"{AN_INT_ABOVE_0} or None"),
@@ -198,7 +205,7 @@ TOO_MANY_SCALES = [
 ]
 MORE_THAN_SAMPLES = [
     *([estimator, *TOO_MANY_NEIGHBORS] for estimator in ESTIMATORS),
-    *([estimator, *TOO_MANY_SCALES] for estimator in ESTIMATORS[1:]),
+    *([estimator, *TOO_MANY_SCALES] for estimator in OF_SCALES),
     [
         GenerativeGeodesicDistance,
         {"n_landmarks": 31},
@@ -341,14 +348,14 @@ def test_densities_that_fail_at_new_points(value):
         return np.where(points[:, 0] > 4, value, normal_log_density(points))
 
     far = np.array([[0.0, 0.0], [4.5, 0.0]])
-    geodesic, affinity, clustering = (
+    geodesic, *others, clustering = (
         fit(density=log_density, estimator=estimator) for estimator in ESTIMATORS
     )
     message = parts(f"log_density returned {value}", r"\[4\.5 0\. *\]", "-inf outside")
     for call in (
         geodesic.transform,
         lambda Q: geodesic.distance(Q, Q[::-1]),
-        affinity.transform,
+        *(other.transform for other in others),
         clustering.predict,
     ):
         with pytest.raises(ValueError, match=message):

@@ -448,22 +448,6 @@ def test_joined_components_have_full_rows():
     assert joined.fit_transform(islands()).nnz == 15 * 12
 
 
-@pytest.mark.parametrize(
-    ("params", "rule"),
-    [
-        ({"n_neighbors": 0}, r"an int in the range \[1, inf\)"),
-        ({"n_neighbors": 2.0}, r"an int in the range \[1, inf\)"),
-        ({"n_neighbors": None}, r"an int in the range \[1, inf\)"),
-        ({"mode": "distances"}, "a str among .*'connectivity'"),
-        ({"symmetric": "yes"}, "an instance of 'bool'"),
-    ],
-)
-def test_parameters(params, rule):
-    (name,) = params
-    with pytest.raises(ValueError, match=f"The '{name}' parameter .* must be {rule}"):
-        neighbors(**params).fit(X)
-
-
 def test_not_fitted():
     with pytest.raises(NotFittedError):
         neighbors().transform(NEW)
