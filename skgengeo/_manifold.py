@@ -101,7 +101,7 @@ class GeodesicMDS(
     eigenvalues_ : ndarray of shape (n_components,)
         Leading eigenvalues of the centred matrix, that of the landmarks where there
         are any: the variance of the classical embedding along each coordinate, times
-        the number of samples in it. None of them positive: a column of zeros.
+        the number of samples in it. Where one is not positive, the column is zero.
     stress_ : float
         Normalised stress ("stress-1"), eq. :eq:`eq-stress` of the user guide: 0 is a
         perfect fit. With landmarks, over the pairs of a landmark and a sample.

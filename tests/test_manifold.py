@@ -476,7 +476,7 @@ def test_more_components_than_samples_span(n, c, message):
     mds = geodesic_mds(lam=np.inf, n_graph_neighbors=None, n_components=c)
     with pytest.warns(UserWarning, match=message) as record:
         embedding = mds.fit_transform(X[:n])
-    assert record[0].filename == __file__.replace(".pyc", ".py") or len(record) == 1
+    assert len(record) == 1
     assert embedding.shape == (n, c)
     np.testing.assert_array_equal(embedding[:, n - 1 :], 0)
     np.testing.assert_array_equal(mds.transform(NEW)[:, n - 1 :], 0)
