@@ -22,9 +22,10 @@ from ._compat import Interval, StrOptions, _fit_context
 from .geometry._shortest_paths import Seeds, pairs_of_nearest, through_seeds
 
 DENSE_REMEDY = (
-    "Pass n_landmarks for distances to a few samples, ask distance_matrix for some "
-    "rows at a time with sources=, transform fewer rows at a time, or ask for matched "
-    "rows with distance; float32 input halves it."
+    "Pass n_landmarks for distances to a few samples, take "
+    "GeodesicNeighborsTransformer for those to the nearest alone, ask distance_matrix "
+    "for some rows at a time with sources=, transform fewer rows at a time, or ask for "
+    "matched rows with distance; float32 input halves it."
 )
 
 
@@ -511,7 +512,7 @@ class GeodesicNeighborsTransformer(
 
     Notes
     -----
-    The user guide has a table of what to pass for which estimator.
+    What to pass for which estimator: :ref:`nearest-neighbours`.
 
     References
     ----------
