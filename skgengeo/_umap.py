@@ -442,7 +442,7 @@ def check_neighbors(nearest, n_neighbors):
             "They have all that they reach. Pass a smaller n_neighbors; components are "
             "joined by disconnected='connect'.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
