@@ -80,7 +80,8 @@ for ax, name in zip(others, ORDER, strict=True):
 for ax in axes.ravel():
     ax.set_aspect("equal", adjustable="datalim")
     ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
-figure.colorbar(side.scatter_, ax=axes, label="position along the roll", shrink=0.7)
+bar = figure.colorbar(side.scatter_, ax=axes, shrink=0.7)
+bar.set_label("position along the roll")
 
 # %%
 # The scores

@@ -263,7 +263,7 @@ class EmbeddingDisplay:
 
 
 def columns_of(embedding, components, name):
-    """The columns to draw, with NaN in rows that have no finite place."""
+    """The columns to draw; rows that matplotlib leaves out are counted."""
     rows = check_array(embedding, ensure_all_finite=False, input_name=name)
     n = rows.shape[1]
     if components is None and n not in (2, 3):
@@ -282,7 +282,7 @@ def columns_of(embedding, components, name):
             "not drawn.",
             stacklevel=3,
         )
-    return np.where(finite[:, None], rows, np.nan)
+    return rows
 
 
 def check_components(components, n, name):

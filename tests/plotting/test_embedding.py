@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import Counter
 
 import matplotlib
 import numpy as np
@@ -152,6 +153,18 @@ def test_rows_without_a_place_are_counted_and_not_drawn():
         display = of_arrays(embedding=holed, y=WORDS).plot()
     drawn = np.ma.filled(display.scatter_.get_offsets(), np.nan)
     assert np.isnan(drawn).any(axis=1).nonzero()[0].tolist() == [3, 5]
+
+
+def test_rows_without_a_place_in_three_dimensions():
+    holed = X[:, :3].copy()
+    holed[3] = np.nan
+    with pytest.warns(UserWarning, match="1 of the 40 rows"):
+        display = of_arrays(embedding=holed, y=WORDS).plot(depthshade=False)
+    drawn = np.transpose(display.scatter_._offsets3d)
+    np.testing.assert_array_equal(drawn, np.delete(X[:, :3], 3, axis=0))
+    counts = Counter(map(tuple, colors_of(display.scatter_, 39)))
+    kept = Counter(np.delete(WORDS, 3))
+    assert counts == {tuple(legend_of(display)[word]): n for word, n in kept.items()}
 
 
 def test_it_draws_on_the_axes_that_are_given(pyplot):
@@ -346,6 +359,8 @@ def test_labels_have_one_colour_in_both():
     old, new = colors_of(display.scatter_, 40), colors_of(display.scatter_new_, 7)
     for color, label in zip([*old, *new], [*y, *y_new], strict=True):
         np.testing.assert_array_equal(color, legend[label or "missing"])
+    rims = display.scatter_new_.get_edgecolors()
+    np.testing.assert_array_equal(rims, [to_rgba("black")])
 
 
 def test_numbers_have_one_scale_in_both():
