@@ -167,8 +167,8 @@ def check_n_landmarks(n_landmarks, n_samples):
         )
 
 
-def check_array_fits(n_rows, n_columns, dtype, remedy):
-    """Refuse an array that the memory at hand cannot hold, before it is allocated.
+def check_array_fits(n_rows, n_columns, dtype, remedy, *, n_arrays=1):
+    """Refuse arrays that the memory at hand cannot hold, before they are allocated.
 
     Parameters
     ----------
@@ -178,17 +178,20 @@ def check_array_fits(n_rows, n_columns, dtype, remedy):
         Of its elements.
     remedy : str
         What to do instead, in sentences.
+    n_arrays : int, default=1
+        So many of this shape at a time.
 
     Raises
     ------
     ValueError
         With the bytes needed, the bytes there are, and what to do instead.
     """
-    needed = n_rows * n_columns * np.dtype(dtype).itemsize
+    needed = n_arrays * n_rows * n_columns * np.dtype(dtype).itemsize
     available = psutil.virtual_memory().available
     if needed > available:
+        what = f"{n_arrays} dense matrices" if n_arrays > 1 else "A dense matrix"
         raise ValueError(
-            f"A dense matrix of shape ({n_rows}, {n_columns}) takes "
+            f"{what} of shape ({n_rows}, {n_columns}) take{'s' * (n_arrays == 1)} "
             f"{needed / 2**30:.1f} GiB, and {available / 2**30:.1f} GiB are available. "
             f"{remedy}"
         )

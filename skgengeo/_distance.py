@@ -53,7 +53,7 @@ class GenerativeGeodesicDistance(
         fitted one is used as it is, and stays fitted under ``clone``; an unfitted one
         is cloned and fitted on the training samples. None is
         :class:`skgengeo.density.TemperedDensity` of manifold Parzen windows.
-    lam : float, default=0.1
+    lam : float, default=0.05
         Regularisation λ in units of `p0`. Large values approach Euclidean length
         (``np.inf`` is Isomap's distance), small ones the cost ``p0 / p``; 0 is
         allowed where the density is positive.
@@ -151,7 +151,7 @@ class GenerativeGeodesicDistance(
         self,
         density=None,
         *,
-        lam=0.1,
+        lam=0.05,
         p0="auto",
         exponent=1.0,
         epsilon=None,
@@ -442,7 +442,7 @@ class GeodesicNeighborsTransformer(
         fitted one is used as it is, and stays fitted under ``clone``; an unfitted one
         is cloned and fitted on the training samples. None is
         :class:`skgengeo.density.TemperedDensity` of manifold Parzen windows.
-    lam : float, default=0.1
+    lam : float, default=0.05
         Regularisation λ in units of `p0`. Large values approach Euclidean length
         (``np.inf`` is Isomap's distance), small ones the cost ``p0 / p``; 0 is
         allowed where the density is positive.
@@ -548,7 +548,7 @@ class GeodesicNeighborsTransformer(
         self,
         density=None,
         *,
-        lam=0.1,
+        lam=0.05,
         p0="auto",
         exponent=1.0,
         epsilon=None,

@@ -23,6 +23,8 @@ DENSE_REMEDY = (
     "Pass n_landmarks, some hundreds, for an embedding by the distances to a few "
     "samples."
 )
+# The distances, and what scikit-learn's function makes of them.
+SMACOF_ARRAYS = 8
 
 
 class GeodesicMDS(
@@ -42,7 +44,7 @@ class GeodesicMDS(
         fitted one is used as it is, and stays fitted under ``clone``; an unfitted one
         is cloned and fitted on the training samples. None is
         :class:`skgengeo.density.TemperedDensity` of manifold Parzen windows.
-    lam : float, default=0.1
+    lam : float, default=0.05
         Regularisation λ in units of `p0`. Large values approach Euclidean length
         (``np.inf`` is Isomap's distance), small ones the cost ``p0 / p``; 0 is
         allowed where the density is positive.
@@ -81,8 +83,8 @@ class GeodesicMDS(
         columns are zero, with a warning.
     method : {"classical", "smacof"}, default="classical"
         Classical scaling, or, from there, the minimum of the squared misfit of
-        distances that majorisation reaches [4]_, the one that
-        :func:`sklearn.manifold.smacof` seeks. It takes many passes over all distances.
+        distances that :func:`sklearn.manifold.smacof` reaches by majorisation [4]_. It
+        takes many passes over all distances, and eight times their memory.
     n_landmarks : int or None, default=None
         Embed this many randomly chosen samples by their distances to each other, and
         place all samples by their distances to these [3]_: time and memory of
@@ -91,7 +93,8 @@ class GeodesicMDS(
         Most steps of SMACOF.
     eps : float, default=1e-6
         SMACOF ends where a step lessens the squared misfit by less than this part of
-        the squared distances in the embedding.
+        the squared distances in the embedding; by about this part before scikit-learn
+        1.7. It may be smaller than rounding.
 
     Attributes
     ----------
@@ -172,7 +175,7 @@ class GeodesicMDS(
         self,
         density=None,
         *,
-        lam=0.1,
+        lam=0.05,
         p0="auto",
         exponent=1.0,
         epsilon=None,
@@ -323,6 +326,10 @@ class GeodesicMDS(
             check_n_landmarks(m, n_samples)
         columns = n_samples if m is None else m
         check_array_fits(n_samples, columns, np.float64, DENSE_REMEDY)
+        if self.method == "smacof":
+            check_array_fits(
+                columns, columns, np.float64, DENSE_REMEDY, n_arrays=SMACOF_ARRAYS
+            )
 
     def _check_connected(self):
         n_components = self.graph_.n_components
@@ -376,7 +383,7 @@ class GeodesicMDS(
         np.sqrt(squares, out=distances)
         self._warn_of_zero_columns()
         self._anchors, self.n_iter_ = self._scaling.points, 1
-        if self.method == "smacof":
+        if self.method == "smacof" and self._scaling.rank > 0:
             self._anchors, self.n_iter_ = self._fit_smacof(distances)
         with np.errstate(over="ignore"):
             self.eigenvalues_ = self._scaling.eigenvalues * self._unit**2
@@ -389,12 +396,12 @@ class GeodesicMDS(
         return self._anchors
 
     def _fit_smacof(self, distances):
-        places, n_iter, converged = _mds.smacof(
+        places, n_iter = _mds.smacof(
             distances, self._scaling.points, max_iter=self.max_iter, eps=self.eps
         )
-        if not converged:
+        if n_iter == self.max_iter:
             warnings.warn(
-                f"SMACOF went on after {n_iter} steps. Raise max_iter={self.max_iter}, "
+                f"SMACOF was stopped after {n_iter} steps. Raise max_iter={self.max_iter}, "
                 f"or eps={self.eps:g}.",
                 ConvergenceWarning,
                 stacklevel=6,
@@ -420,7 +427,7 @@ class GeodesicMDS(
             nearest = distances.argmin(axis=1)
             places += (self._anchors - self._scaling.points)[nearest]
             beside = distances.min(axis=1) > 0
-            places[beside] = _mds.placed_by_majorization(
+            places[beside] = _mds.placed_by_misfit(
                 places[beside], self._anchors, distances[beside]
             )
         return places

@@ -8,11 +8,12 @@ large as the distances is only made of some rows at a time.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from scipy.linalg import eigh
 from scipy.linalg.blas import dsymv
+from scipy.optimize import least_squares
 from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.spatial.distance import cdist
+from sklearn import manifold
 from sklearn.utils.extmath import svd_flip
 
 from ._batching import row_batches
@@ -25,12 +26,7 @@ SMALLEST_EIGENVALUE = 1e-12
 RESIDUAL = 1e-13
 # Elements of a distance matrix that are worked on at a time: they fit into a cache.
 BLOCK = 2**18
-# A single point has its place when a step of majorisation is shorter than this part of
-# its distances. Newton's method, which is faster by far, goes on after some safe steps.
-SHORTEST_STEP, SAFE_STEPS, MAX_STEPS = 1e-12, 5, 10_000
 EPS = np.finfo(np.float64).eps
-# Of a sum of squares.
-ROUNDING = 1e-12
 
 
 class ClassicalScaling(NamedTuple):
@@ -144,16 +140,14 @@ def triangulated(squares, scaling):
 
 
 def smacof(distances, start, *, max_iter, eps):
-    """Minimise the squared misfit of all distances by majorisation.
-
-    Its steps and its end are those of :func:`sklearn.manifold.smacof`, since 1.7.
+    """Minimise the squared misfit of all distances: :func:`sklearn.manifold.smacof`.
 
     Parameters
     ----------
     distances : ndarray of shape (n, n)
-        Symmetric.
+        Symmetric up to rounding.
     start : ndarray of shape (n, n_components)
-        Coordinates to start from, of mean zero.
+        Coordinates to start from, of mean zero; not all at one place.
     max_iter : int
         Most steps.
     eps : float
@@ -166,56 +160,29 @@ def smacof(distances, start, *, max_iter, eps):
         Their misfit is no larger than that of the start.
     n_iter : int
         Number of steps.
-    converged : bool
-        Whether the end was reached.
     """
-    points, before = start, np.inf
-    for n_iter in range(max_iter + 1):
-        following, misfit, size = majorized(points, points, distances)
-        converged = n_iter > 1 and before - misfit.sum() <= eps * size.sum()
-        if converged or n_iter == max_iter:
-            return points, n_iter, converged
-        points, before = following, misfit.sum()
+    # Since 1.7 scikit-learn sets what a step gains against half of the sum of squared
+    # distances, n sum |x|^2, and before against sum |x|: in this unit they are equal.
+    norms = np.linalg.norm(start, axis=1)
+    per_unit = norms.sum() / (len(start) * (norms @ norms))
+    points, _, n_iter = manifold.smacof(
+        per_unit * distances,
+        metric=True,
+        n_components=start.shape[1],
+        init=per_unit * start,
+        n_init=1,
+        n_jobs=1,
+        max_iter=max_iter,
+        verbose=0,
+        eps=eps,
+        random_state=0,
+        return_n_iter=True,
+        normalized_stress=False,
+    )
+    return points / per_unit, n_iter
 
 
-def majorized(points, anchors, distances):
-    """One step of majorisation: eq. :eq:`eq-majorisation`.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, n_components)
-        Where they are.
-    anchors : ndarray of shape (n_anchors, n_components)
-        Coordinates to which distances are given.
-    distances : ndarray of shape (n_points, n_anchors)
-        Those sought.
-
-    Returns
-    -------
-    points : ndarray of shape (n_points, n_components)
-        The minimum of the majorising function.
-    misfit, size : ndarray of shape (n_points,)
-        Sum over the anchors of the squared differences between distances in the plane
-        and those sought, and of the squared distances in the plane, both of the points
-        as they came.
-    """
-    following = np.empty_like(points)
-    misfit, size = np.empty((2, len(points)))
-    centre = anchors.mean(axis=0)
-    for rows in _blocks(distances):
-        sought, placed = distances[rows], cdist(points[rows], anchors)
-        lost = placed - sought
-        misfit[rows] = np.einsum("ij,ij->i", lost, lost)
-        size[rows] = np.einsum("ij,ij->i", placed, placed)
-        # Points at one place pull in no direction.
-        apart = placed > EPS * sought
-        ratio = np.divide(sought, placed, out=np.zeros_like(placed), where=apart)
-        pull = ratio.sum(axis=1)[:, None] * points[rows] - ratio @ anchors
-        following[rows] = centre + pull / len(anchors)
-    return following, misfit, size
-
-
-def placed_by_majorization(start, anchors, distances):
+def placed_by_misfit(start, anchors, distances):
     """Places of single points at a minimum of their squared misfit.
 
     Parameters
@@ -223,78 +190,34 @@ def placed_by_majorization(start, anchors, distances):
     start : ndarray of shape (n_points, n_components)
         Where to start.
     anchors : ndarray of shape (n_anchors, n_components)
-        Fixed.
+        Fixed; columns of zeros are the last.
     distances : ndarray of shape (n_points, n_anchors)
         Those sought.
 
     Returns
     -------
     ndarray of shape (n_points, n_components)
-        A row depends on no other.
+        A row depends on no other. Columns of zeros in the anchors are left.
     """
     points = start.copy()
-    for rows in _blocks(distances):
-        _place_each(points[rows], anchors, distances[rows])
+    c = np.count_nonzero(anchors.any(axis=0))
+    if c:
+        for point, sought in zip(points, distances, strict=True):
+            point[:c] = _place(point[:c], anchors[:, :c], sought)
     return points
 
 
-@njit(cache=True, nogil=True)
-def _place_each(points, anchors, distances):
-    """Move each point to a minimum of its misfit."""
-    n_anchors, c = anchors.shape
-    centre, safe = np.zeros(c), np.empty(c)
-    for k in range(c):
-        centre[k] = anchors[:, k].mean()
-    step, curvature = np.empty(c), np.empty((c, c))
-    for row in range(len(points)):
-        y, sought = points[row], distances[row]
-        shortest = SHORTEST_STEP * np.sqrt((sought**2).sum() / n_anchors)
-        before = np.inf
-        for n_steps in range(MAX_STEPS):
-            misfit = _expand(y, anchors, centre, sought, step, curvature)
-            if misfit > before * (1 + ROUNDING):
-                # A step of Newton's method went too far.
-                y[:], before = safe, np.inf
-                continue
-            if np.sqrt((step**2).sum()) <= shortest:
-                break
-            safe[:], before = y + step, misfit
-            convex = n_steps >= SAFE_STEPS and np.linalg.eigvalsh(curvature)[0] > 0
-            if convex:
-                y += np.linalg.solve(curvature, step)
-            else:
-                y += step
+def _place(start, anchors, sought):
+    def _lost(y):
+        return np.linalg.norm(y - anchors, axis=1) - sought
 
+    def _slope(y):
+        ahead = y - anchors
+        placed = np.linalg.norm(ahead, axis=1, keepdims=True)
+        return np.divide(ahead, placed, out=np.zeros_like(ahead), where=placed > 0)
 
-@njit(cache=True, nogil=True)
-def _expand(y, anchors, centre, sought, step, curvature):
-    """Misfit at a point; the step of majorisation, and the second derivative.
-
-    The latter is that of half of the mean squared misfit, of which the majorising
-    function has the identity, so that the step is the negative gradient.
-    """
-    n_anchors, c = anchors.shape
-    misfit = 0.0
-    curvature[:] = 0.0
-    for k in range(c):
-        step[k] = centre[k] - y[k]
-        curvature[k, k] = 1.0
-    for j in range(n_anchors):
-        square = 0.0
-        for k in range(c):
-            square += (y[k] - anchors[j, k]) ** 2
-        placed = np.sqrt(square)
-        misfit += (placed - sought[j]) ** 2
-        if placed <= EPS * sought[j] or placed == 0.0:
-            continue
-        ratio = sought[j] / placed / n_anchors
-        for k in range(c):
-            ahead = y[k] - anchors[j, k]
-            step[k] += ratio * ahead
-            curvature[k, k] -= ratio
-            for m in range(c):
-                curvature[k, m] += ratio * ahead * (y[m] - anchors[j, m]) / square
-    return misfit
+    tols = dict.fromkeys(("ftol", "xtol", "gtol"), EPS)
+    return least_squares(_lost, start, jac=_slope, method="lm", **tols).x
 
 
 def normalized_stress(distances, points, anchors, *, unit=1.0):

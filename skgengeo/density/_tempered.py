@@ -18,6 +18,10 @@ from ._protocol import (
     log_density,
 )
 
+# The least that "auto" takes: what differs by less than a factor of some tens within
+# the data is mostly the noise of the estimate, and not their shape.
+LEAST_TEMPERATURE = 3.0
+
 
 class TemperedDensity(HoldsDensity, BaseEstimator):
     """A density whose logarithm is divided by a temperature.
@@ -35,10 +39,10 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         is, an unfitted one is cloned and fitted.
     temperature : float or "auto", default="auto"
         Positive; larger is flatter. "auto" is the spread of the log density over the
-        training samples, as their median absolute deviation tells it, and at least 1:
-        log densities are brought within a spread of 1 where they are not already. With
-        ``temperature = d`` the cost :eq:`eq-cost` at λ = 0 is the dimension-adapted
-        one, ``p ** (-1 / d)``.
+        training samples, as their median absolute deviation tells it, and at least 3:
+        log densities are brought within a spread of 1, and cost falls no faster than
+        ``p ** (-1 / 3)``. With ``temperature = d`` the cost :eq:`eq-cost` at λ = 0 is
+        the dimension-adapted one, ``p ** (-1 / d)``.
 
     Attributes
     ----------
@@ -123,7 +127,8 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
                 "temperature from. Pass a number as temperature, or widen the density."
             )
         # For a normal distribution this is the standard deviation.
-        return max(1.0, float(median_abs_deviation(values, scale="normal")))
+        spread = float(median_abs_deviation(values, scale="normal"))
+        return max(LEAST_TEMPERATURE, spread)
 
     def score_samples(self, X):
         """Log density at each point, divided by the temperature.
