@@ -94,7 +94,7 @@ class GeodesicMDS(
     eps : float, default=1e-6
         SMACOF ends where a step lessens the squared misfit by less than this part of
         the squared distances in the embedding; by about this part before scikit-learn
-        1.7. It may be smaller than rounding.
+        1.7.
 
     Attributes
     ----------
@@ -401,8 +401,8 @@ class GeodesicMDS(
         )
         if n_iter == self.max_iter:
             warnings.warn(
-                f"SMACOF was stopped after {n_iter} steps. Raise max_iter={self.max_iter}, "
-                f"or eps={self.eps:g}.",
+                f"SMACOF was stopped after {n_iter} steps. Raise "
+                f"max_iter={self.max_iter}, or eps={self.eps:g}.",
                 ConvergenceWarning,
                 stacklevel=6,
             )

@@ -3,7 +3,6 @@ import pytest
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
-from sklearn.manifold import smacof as sklearn_smacof
 
 from skgengeo import _mds
 
@@ -170,24 +169,12 @@ def test_signs_and_start_are_fixed():
 # SMACOF
 
 
-def slow_smacof(D, start, n_steps):
-    """Steps of scikit-learn, whose end depends on its version."""
-    points = start
-    for _ in range(n_steps):
-        points, _ = sklearn_smacof(
-            D,
-            metric=True,
-            n_components=2,
-            init=points,
-            n_init=1,
-            n_jobs=None,
-            max_iter=1,
-            verbose=0,
-            eps=0.0,
-            random_state=0,
-            normalized_stress=False,
-        )
-    return points
+def slow_majorized(points, anchors, D):
+    """Where the majorising functions of points are least."""
+    ahead = points[:, None] - anchors
+    placed = np.linalg.norm(ahead, axis=2)
+    pull = np.divide(D, placed, out=np.zeros_like(D), where=placed > 0)
+    return (anchors + pull[:, :, None] * ahead).mean(axis=1)
 
 
 def misfit(D, points):
@@ -195,48 +182,48 @@ def misfit(D, points):
 
 
 @distances
-@pytest.mark.usefixtures("small_blocks")
-def test_steps_are_those_of_scikit_learn(D):
-    start = fit_scaling(D).points
-    points, n_iter, converged = _mds.smacof(D, start, max_iter=20, eps=0.0)
-    assert (n_iter, converged) == (20, False)
-    np.testing.assert_allclose(points, slow_smacof(D, start, 20), atol=1e-9)
-
-
-@distances
-def test_every_step_lessens_the_misfit(D):
-    start = fit_scaling(D).points
-    found = [misfit(D, start)]
-    for max_iter in range(1, 12):
-        points, n_iter, _ = _mds.smacof(D, start, max_iter=max_iter, eps=0.0)
-        assert n_iter == max_iter
-        found.append(misfit(D, points))
-    assert (np.diff(found) < 0).all()
+def test_steps_are_those_of_the_guide(D):
+    points = fit_scaling(D).points
+    for _ in range(20):
+        following, n_iter = _mds.smacof(D, points, max_iter=1, eps=0.0)
+        expected = slow_majorized(points, points, D)
+        np.testing.assert_allclose(following, expected, atol=1e-9)
+        assert misfit(D, following) < misfit(D, points)
+        assert n_iter == 1
+        points = following
 
 
 @distances
 @pytest.mark.parametrize("eps", [1e-3, 1e-6])
 def test_ends_where_a_step_gains_little(D, eps):
+    """On any version of scikit-learn."""
+    steps = [fit_scaling(D).points]
+    found, n_iter = _mds.smacof(D, steps[0], max_iter=1000, eps=eps)
+    for _ in range(n_iter + 1):
+        steps.append(slow_majorized(steps[-1], steps[-1], D))
+    np.testing.assert_allclose(found, steps[n_iter], atol=1e-9)
+    size = np.square(cdist(found, found)).sum()
+    gains = -np.diff([misfit(D, points) for points in steps]) / size
+    assert gains[n_iter] < 2 * eps
+    assert (gains[: max(n_iter - 3, 1)] > eps / 2).all()
+
+
+@distances
+@pytest.mark.parametrize("unit", [1e-3, 1e5])
+def test_the_end_does_not_depend_on_the_unit(D, unit):
     start = fit_scaling(D).points
-
-    def gain(n_steps):
-        before, after = (slow_smacof(D, start, n) for n in (n_steps - 1, n_steps))
-        gained = misfit(D, before) - misfit(D, after)
-        return gained / np.square(cdist(after, after)).sum()
-
-    points, n_iter, converged = _mds.smacof(D, start, max_iter=1000, eps=eps)
-    assert converged
-    assert gain(n_iter) < eps
-    assert n_iter == 2 or gain(n_iter - 1) >= eps
-    np.testing.assert_allclose(points, slow_smacof(D, start, n_iter), atol=1e-9)
+    points, n_iter = _mds.smacof(D, start, max_iter=1000, eps=1e-6)
+    others, other = _mds.smacof(unit * D, unit * start, max_iter=1000, eps=1e-6)
+    assert other == n_iter
+    np.testing.assert_allclose(others / unit, points, atol=1e-9)
 
 
 def test_a_perfect_fit_stays():
     X = cloud(30, 2)
     D = cdist(X, X)
     start = fit_scaling(D).points
-    points, n_iter, converged = _mds.smacof(D, start, max_iter=300, eps=1e-6)
-    assert (n_iter, converged) == (2, True)
+    points, n_iter = _mds.smacof(D, start, max_iter=300, eps=1e-6)
+    assert n_iter == 2
     np.testing.assert_allclose(points, start, atol=1e-9)
 
 
@@ -263,10 +250,9 @@ def point_problem(c):
 
 
 @pytest.mark.parametrize("c", [2, 3])
-@pytest.mark.usefixtures("small_blocks")
 def test_single_points_lie_where_a_general_minimiser_puts_them(c):
     start, anchors, sought = point_problem(c)
-    found = _mds.placed_by_majorization(start, anchors, sought)
+    found = _mds.placed_by_misfit(start, anchors, sought)
     for row in range(15):
         expected = slow_place(start[row], anchors, sought[row])
         np.testing.assert_allclose(found[row], expected, atol=1e-5)
@@ -275,7 +261,7 @@ def test_single_points_lie_where_a_general_minimiser_puts_them(c):
 @pytest.mark.parametrize("c", [1, 2, 3, 6])
 def test_a_general_minimiser_leaves_single_points_where_they_are(c):
     start, anchors, sought = point_problem(c)
-    found = _mds.placed_by_majorization(start, anchors, sought)
+    found = _mds.placed_by_misfit(start, anchors, sought)
     for row in range(15):
         better = slow_place(found[row], anchors, sought[row])
         np.testing.assert_allclose(found[row], better, atol=1e-6)
@@ -291,34 +277,34 @@ def test_single_points_lie_where_many_steps_of_majorisation_lead(c):
     start, anchors, sought = point_problem(c)
     points = start
     for _ in range(6000):
-        points, _, _ = _mds.majorized(points, anchors, sought)
-    found = _mds.placed_by_majorization(start, anchors, sought)
+        points = slow_majorized(points, anchors, sought)
+    found = _mds.placed_by_misfit(start, anchors, sought)
     np.testing.assert_allclose(found, points, atol=1e-6)
 
 
 def test_a_point_alone_is_placed_as_among_others():
     sought = cdist(cloud(15, 4, seed=1), cloud(40, 4))
     args = cloud(15, 2, seed=2), cloud(40, 2), sought
-    together = _mds.placed_by_majorization(*args)
+    together = _mds.placed_by_misfit(*args)
     for row in range(15):
-        alone = _mds.placed_by_majorization(args[0][[row]], args[1], sought[[row]])
+        alone = _mds.placed_by_misfit(args[0][[row]], args[1], sought[[row]])
         np.testing.assert_array_equal(alone[0], together[row])
 
 
 def test_a_point_on_an_anchor_is_placed():
     anchors = np.array([[0.0, 0], [0, 0], [4, 0], [0, 3], [4, 3], [9, 5], [2, 8]])
     sought = cdist([[0.0, 0], [4, 3]], anchors)
-    found = _mds.placed_by_majorization(np.zeros((2, 2)), anchors, sought)
+    found = _mds.placed_by_misfit(np.zeros((2, 2)), anchors, sought)
     np.testing.assert_allclose(found, [[0, 0], [4, 3]], atol=1e-7)
 
 
-def test_a_step_of_all_points_is_one_of_each():
-    D = DISTANCES["arcs"]
-    points = fit_scaling(D).points
-    together, _, _ = _mds.majorized(points, points, D)
-    for row in range(len(D)):
-        alone, _, _ = _mds.majorized(points[[row]], points, D[[row]])
-        np.testing.assert_allclose(alone[0], together[row], atol=1e-12)
+def test_columns_of_zeros_are_left():
+    start, anchors, sought = point_problem(2)
+    zeros, more = np.zeros((40, 50)), np.ones((15, 50))
+    found = _mds.placed_by_misfit(np.c_[start, more], np.c_[anchors, zeros], sought)
+    np.testing.assert_array_equal(found[:, 2:], more)
+    expected = _mds.placed_by_misfit(start, anchors, sought)
+    np.testing.assert_array_equal(found[:, :2], expected)
 
 
 # Goodness of fit
