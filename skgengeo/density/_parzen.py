@@ -175,7 +175,7 @@ class ManifoldParzenWindows(BaseEstimator):
     def _choose_n_neighbors(self, n_samples, n_features):
         if self.n_neighbors == "auto":
             m = math.ceil(math.log2(n_samples))
-            return min(m + n_features, 3 * m, n_samples - 1)
+            return min(m + 3 * n_features, 3 * m, n_samples - 1)
         if self.n_neighbors >= n_samples:
             raise ValueError(
                 f"n_neighbors={self.n_neighbors} with n_samples={n_samples}: a sample "
@@ -209,13 +209,12 @@ class ManifoldParzenWindows(BaseEstimator):
             return equal
         log_p = log_sum(X, self._blocks_of(equal), self.rtol)
         share = np.exp(np.minimum(self._log_own(X) - log_p, 0.0))
-        # What others add is known to rtol only.
+        # Kernels are known to rtol only: what is less counts as that.
         others = log_p + np.log(np.maximum(1 - share, self.rtol))
         spread = max(1.0, median_abs_deviation(others, scale="normal"))
-        sparser = np.minimum(others - others[near].mean(axis=1), 0.0) / spread
-        return self.outlier_exponent * sparser - logsumexp(
-            self.outlier_exponent * sparser
-        )
+        sparser = (others - others[near].mean(axis=1)) / spread
+        powers = self.outlier_exponent * np.clip(sparser, math.log(self.rtol), 0.0)
+        return powers - logsumexp(powers)
 
     def _log_own(self, X):
         """Log of what the kernel of each sample adds there, at equal weights."""
