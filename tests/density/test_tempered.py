@@ -20,6 +20,7 @@ from skgengeo.density import (
     as_density,
     log_density,
 )
+from skgengeo.density._tempered import LEAST_TEMPERATURE
 
 from .._densities import Answers, LogProb, normal_log_density
 
