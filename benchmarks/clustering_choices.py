@@ -57,11 +57,22 @@ def densities(X):
     }
 
 
+def windows(**parameters):
+    return {"density": TemperedDensity(ManifoldParzenWindows(**parameters))}
+
+
+def kernels_of_windows():
+    return {
+        "``covariance_scale=1``": windows(covariance_scale=1.0),
+        "``outlier_exponent=0``": windows(outlier_exponent=0),
+    }
+
+
 def temperatures(n_features):
     return {
         "``1``": {"density": TemperedDensity(temperature=1.0)},
         "``'auto'``": DEFAULT,
-        "d / 2": {"density": TemperedDensity(temperature=n_features / 2)},
+        "d": {"density": TemperedDensity(temperature=float(n_features))},
     }
 
 
@@ -80,8 +91,9 @@ def choices(X):
     assignments = ["cluster_qr", "kmeans", "discretize"]
     groups = {
         "density": densities(X),
+        "windows": kernels_of_windows(),
         "temperature": temperatures(X.shape[1]),
-        "lam": values_of("lam", [np.inf, 1.0, 0.3, 0.1, 0.03, 0.01], 0.1),
+        "lam": values_of("lam", [np.inf, 1.0, 0.3, 0.1, 0.05, 0.02, 0.01], 0.05),
         "n_graph_neighbors": graphs(len(X)),
         "n_scale_neighbors": values_of(
             "n_scale_neighbors", [7, 10, 20, 30, "auto", 40, 60], "auto"
@@ -105,7 +117,7 @@ def combinations(X):
         for name, parameters in densities(X).items()
         if name.removesuffix(", tempered") in names
     }
-    lams, affinities = (1.0, 0.1, 0.01), ("local_scaling", "rbf")
+    lams, affinities = (1.0, 0.05, 0.01), ("local_scaling", "rbf")
     times = {k: graphs(len(X))[k] for k in ("ceil(log2 n)", "twice")}
     return {
         f"{density}; λ = {lam:g}; k {k}; {affinity}": {
