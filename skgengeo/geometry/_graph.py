@@ -298,6 +298,7 @@ class GeodesicGraph:
             metrics,
             tol=self.quad_tol,
             known=known,
+            n_jobs=self.n_jobs,
         )
 
     def _weights(self):
@@ -313,7 +314,7 @@ class GeodesicGraph:
         if np.isinf(lam):
             return length
         check_log_cost(profile.log_density - log_p0, lam=lam, exponent=exponent)
-        return edge_costs(profile, length, self.metric)
+        return edge_costs(profile, length, self.metric, n_jobs=self.n_jobs)
 
     # What happened
 
@@ -558,6 +559,7 @@ class GeodesicGraph:
             self.log_density,
             [*metrics, *self.served],
             tol=self.quad_tol,
+            n_jobs=self.n_jobs,
         )
         costs[long] = self._costs(profile, length)
         return costs

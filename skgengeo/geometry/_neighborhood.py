@@ -158,6 +158,7 @@ def profiled_neighborhood(
         reference_metrics(log_p),
         tol=quad_tol,
         known=known,
+        n_jobs=n_jobs,
     )
     return Neighborhood(edges, bridges, n_components, log_p, profile)
 

@@ -12,10 +12,12 @@ The nodes know nothing of λ, p0 or the exponent, and serve all of them.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from sklearn.utils.parallel import Parallel, delayed
 
 from .._batching import row_batches
 from ._cost import cost
@@ -123,7 +125,9 @@ def node_names(n_points, i, j, position):
     return i * n_points + j + 1j * position
 
 
-def profile_edges(segments, length, log_density, metrics, *, tol, known=None):
+def profile_edges(
+    segments, length, log_density, metrics, *, tol, known=None, n_jobs=None
+):
     """Log density along each segment, at as many nodes as the metrics need.
 
     Parameters
@@ -140,6 +144,8 @@ def profile_edges(segments, length, log_density, metrics, *, tol, known=None):
         Relative tolerance of the cost of an edge.
     known : NodeValues or None
         Values of log p that need no evaluation; None where the ends are not vertices.
+    n_jobs : None or int
+        As in scikit-learn; no part of the result.
 
     Returns
     -------
@@ -151,10 +157,13 @@ def profile_edges(segments, length, log_density, metrics, *, tol, known=None):
     )
     position = np.tile([0.0, 1.0], (len(ends), 1))
     start = _Nodes(np.arange(len(ends)), np.full(len(ends), 2), position, ends)
-    return _refine(start, segments, length, log_density, metrics, tol, known, 0)
+    evaluate = partial(_evaluate, segments, log_density, known)
+    return _refine(start, length, evaluate, metrics, tol, n_jobs, 0)
 
 
-def refine_profile(profile, segments, length, log_density, metrics, *, tol, known=None):
+def refine_profile(
+    profile, segments, length, log_density, metrics, *, tol, known=None, n_jobs=None
+):
     """Add nodes to a profile until it serves other metrics too.
 
     Parameters and result are those of `profile_edges`; `profile` is left as it is.
@@ -164,11 +173,11 @@ def refine_profile(profile, segments, length, log_density, metrics, *, tol, know
     position, values = np.full(inside.shape, np.nan), np.full(inside.shape, np.nan)
     position[inside], values[inside] = profile.position, profile.log_density
     start = _Nodes(np.arange(len(count)), count, position, values)
-    n = profile.n_evaluations
-    return _refine(start, segments, length, log_density, metrics, tol, known, n)
+    evaluate = partial(_evaluate, segments, log_density, known)
+    return _refine(start, length, evaluate, metrics, tol, n_jobs, profile.n_evaluations)
 
 
-def edge_costs(profile, length, metric):
+def edge_costs(profile, length, metric, *, n_jobs=None):
     """Length of each edge in the metric: Euclidean length times the mean cost.
 
     Parameters
@@ -179,6 +188,8 @@ def edge_costs(profile, length, metric):
         Euclidean lengths.
     metric : Metric
         λ, log p0 and the exponent.
+    n_jobs : None or int
+        As in scikit-learn; no part of the result.
 
     Returns
     -------
@@ -187,11 +198,14 @@ def edge_costs(profile, length, metric):
     """
     mean = np.empty(len(length))
     log_ratio = profile.log_density - metric.log_p0
-    for rows in row_batches(len(length), size=EDGE_BATCH):
+
+    def _mean_costs_of(rows):
         indptr = profile.indptr[rows.start : rows.stop + 1]
         _mean_costs(
             indptr, profile.position, log_ratio, metric.lam, metric.exponent, mean[rows]
         )
+
+    _run(_mean_costs_of, len(length), n_jobs)
     return length * mean
 
 
@@ -208,33 +222,47 @@ class _Nodes(NamedTuple):
         return _Nodes(*(column[rows] for column in self))
 
 
-def _refine(nodes, segments, length, log_density, metrics, tol, known, n_evaluations):
+def _refine(nodes, length, evaluate, metrics, tol, n_jobs, n_evaluations):
     """Evaluate, insert and test again, all edges together, until none asks for more."""
     table = np.array(metrics, dtype=np.float64)
     zero = length[nodes.edge] == 0
     finished, errors = [nodes.take(zero)], [np.zeros(zero.sum())]
     nodes = nodes.take(~zero)
     while len(nodes.edge):
-        fresh = np.full((len(nodes.edge), nodes.position.shape[1] + 1), np.nan)
-        error = np.zeros(len(nodes.edge))
-        for rows in row_batches(len(nodes.edge), size=EDGE_BATCH):
-            _, *some = nodes.take(rows)
-            _plan(*some, table, tol, fresh[rows], error[rows])
+        fresh, error = _planned(nodes, table, tol, n_jobs)
         asks = ~np.isnan(fresh[:, 0])
         finished.append(nodes.take(~asks))
         errors.append(error[~asks])
         nodes, fresh = nodes.take(asks), fresh[asks]
         row, slot = np.nonzero(~np.isnan(fresh))
         values = np.full(fresh.shape, np.nan)
-        values[row, slot] = _evaluate(
-            segments, nodes.edge[row], fresh[row, slot], log_density, known
-        )
+        values[row, slot] = evaluate(nodes.edge[row], fresh[row, slot])
         n_evaluations += len(row)
         nodes = _inserted(nodes, fresh, values)
     return _packed(finished, np.concatenate(errors), n_evaluations)
 
 
-def _evaluate(segments, edge, position, log_density, known):
+def _planned(nodes, metrics, tol, n_jobs):
+    """Positions of the next nodes of each edge, padded, and its error."""
+    fresh = np.full((len(nodes.edge), nodes.position.shape[1] + 1), np.nan)
+    error = np.zeros(len(nodes.edge))
+
+    def _plan_some(rows):
+        _, *some = nodes.take(rows)
+        _plan(*some, metrics, tol, fresh[rows], error[rows])
+
+    _run(_plan_some, len(nodes.edge), n_jobs)
+    return fresh, error
+
+
+def _run(work, n_edges, n_jobs):
+    """Work on batches of edges, in threads that share memory."""
+    Parallel(n_jobs=n_jobs, require="sharedmem")(
+        delayed(work)(rows) for rows in row_batches(n_edges, size=EDGE_BATCH)
+    )
+
+
+def _evaluate(segments, log_density, known, edge, position):
     """log p at positions along edges, of which some may be known."""
     if known is None:
         return _evaluate_all(segments, edge, position, log_density)

@@ -342,6 +342,22 @@ def test_rounded_log_density_stays_within_the_caps():
     np.testing.assert_allclose(found, smooth, rtol=1e-3)
 
 
+@pytest.mark.parametrize("n_jobs", [2, 3])
+def test_n_jobs_changes_nothing(edges, monkeypatch, n_jobs):
+    monkeypatch.setattr(_quadrature, "EDGE_BATCH", 17)
+    args = edges.segments, edges.length, edges.log_density
+    first, further = edges.metrics(), edges.metrics([1e-3])
+
+    def found(n_jobs):
+        profile = profile_edges(*args, first, tol=TOL, n_jobs=n_jobs)
+        finer = refine_profile(profile, *args, further, tol=TOL / 9, n_jobs=n_jobs)
+        costs = edge_costs(finer, edges.length, further[0], n_jobs=n_jobs)
+        return *profile, *finer, costs
+
+    for one, some in zip(found(None), found(n_jobs), strict=True):
+        np.testing.assert_array_equal(some, one)
+
+
 def test_outside_the_support_throughout():
     profile = one_segment(
         lambda points: np.full(len(points), -np.inf), [Metric(0.1, 0)]
