@@ -20,6 +20,10 @@ from ._gaussian_sum import gaussian_blocks, log_sum
 VARIANCE_FLOOR = 1e-6
 # Candidates for the second neighbourhood, in multiples of its size.
 CANDIDATES = 3
+# What the other kernels add at a sample is this share of the density at least.
+LEAST_SHARE = 1e-6
+# Extents of the data whose squares, and inverse squares, are floating-point numbers.
+SMALLEST, LARGEST = 1e-140, 1e150
 
 
 class ManifoldParzenWindows(BaseEstimator):
@@ -81,9 +85,11 @@ class ManifoldParzenWindows(BaseEstimator):
     This package's own, and not of [1]_, are the second neighbourhood, nearest in the
     shape of the first; the mean of the neighbourhood as centre, where the sample itself
     would count the noise twice; and the weights, which keep single samples between two
-    sheets from joining them. The defaults are made for geodesics, which need the gaps
-    of the data more than the best likelihood: ``covariance_scale=1`` and
-    ``outlier_exponent=0`` have a higher likelihood of held-out samples.
+    sheets from joining them. How sparse a sample lies the density of the other kernels
+    tells; less than a millionth of the density of all counts as that. The defaults are
+    made for geodesics, which need the gaps of the data more than the best likelihood:
+    ``covariance_scale=1`` and ``outlier_exponent=0`` have a higher likelihood of
+    held-out samples.
 
     Kernels are bounded in blocks of neighbouring centres. A block is left out where
     the bound says that all that are left out add up to less than `rtol` times the
@@ -153,12 +159,14 @@ class ManifoldParzenWindows(BaseEstimator):
         Raises
         ------
         ValueError
-            Where there are fewer than two samples, or no more than `n_neighbors`.
+            Where there are fewer than two samples, or no more than `n_neighbors`, or
+            where squares of their differences leave the range of floating point.
         """
         del y
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2, copy=True)
         self.n_neighbors_ = self._choose_n_neighbors(*X.shape)
         self.shrinkage_ = self._choose_shrinkage(X.shape[1])
+        _check_unit(X)
         origin = X.mean(axis=0)
         near, gaussians = _local_gaussians(
             X - origin, self.n_neighbors_, self.shrinkage_
@@ -207,13 +215,12 @@ class ManifoldParzenWindows(BaseEstimator):
         equal = np.full(n, -math.log(n))
         if self.outlier_exponent == 0:
             return equal
-        log_p = log_sum(X, self._blocks_of(equal), self.rtol)
+        log_p = log_sum(X, self._blocks_of(equal), min(self.rtol, LEAST_SHARE))
         share = np.exp(np.minimum(self._log_own(X) - log_p, 0.0))
-        # Kernels are known to rtol only: what is less counts as that.
-        others = log_p + np.log(np.maximum(1 - share, self.rtol))
+        others = log_p + np.log(np.maximum(1 - share, LEAST_SHARE))
         spread = max(1.0, median_abs_deviation(others, scale="normal"))
         sparser = (others - others[near].mean(axis=1)) / spread
-        powers = self.outlier_exponent * np.clip(sparser, math.log(self.rtol), 0.0)
+        powers = self.outlier_exponent * np.clip(sparser, math.log(LEAST_SHARE), 0.0)
         return powers - logsumexp(powers)
 
     def _log_own(self, X):
@@ -297,6 +304,17 @@ class ManifoldParzenWindows(BaseEstimator):
         return points
 
 
+def _check_unit(X):
+    with np.errstate(over="ignore"):
+        extent = np.ptp(X, axis=0).max()
+    if extent > LARGEST or 0 < extent < SMALLEST:
+        raise ValueError(
+            f"The samples extend over {extent:.3g}, and squares of that leave the "
+            f"range of floating point. Bring X to a unit in which it is {SMALLEST:g} "
+            f"to {LARGEST:g}, or replace values that stand for missing ones."
+        )
+
+
 class Gaussians(NamedTuple):
     """A Gaussian for each row: mean, leading variances and directions, the residual."""
 
@@ -359,8 +377,12 @@ def _gaussians_of(X, near, shrinkage):
     directions = np.empty((n, rank, d))
     for rows in row_batches(n, row_bytes=3 * 8 * size * d):
         some = X[near[rows]]
-        means[rows] = some.mean(axis=1)
-        offsets = (some - means[rows, None]) / math.sqrt(size - 1)
+        # From one of them, identical samples have no variance to the last bit.
+        offsets = some - some[:, :1]
+        to_mean = offsets.mean(axis=1)
+        means[rows] = some[:, 0] + to_mean
+        offsets -= to_mean[:, None]
+        offsets /= math.sqrt(size - 1)
         _, singular, axes = np.linalg.svd(offsets, full_matrices=False)
         spectrum[rows], directions[rows] = singular[:, :rank] ** 2, axes[:, :rank]
     trace = spectrum.sum(axis=1, keepdims=True)
@@ -376,6 +398,6 @@ def _gaussians_of(X, near, shrinkage):
 
 def _floor(X, trace, d):
     """Least variance: of duplicates and of constant features there is none."""
-    # From one of them, identical samples have no variance to the last bit.
+    # From one of them too, as above.
     scale = trace.mean() / d or (X - X[0]).var(axis=0).mean() or 1.0
     return VARIANCE_FLOOR * scale

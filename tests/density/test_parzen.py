@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 from skgengeo.density import ManifoldParzenWindows
-from skgengeo.density._parzen import CANDIDATES, VARIANCE_FLOOR
+from skgengeo.density._parzen import CANDIDATES, LEAST_SHARE, VARIANCE_FLOOR
 
 from .._oracles import pairwise_lengths
 
@@ -108,12 +108,12 @@ def by_definition(X, density):
     ).reshape(len(X), len(X))
     total = logsumexp(log_p, axis=0)
     np.fill_diagonal(log_p, -np.inf)
-    others = np.maximum(logsumexp(log_p, axis=0), total + np.log(density.rtol))
+    others = np.maximum(logsumexp(log_p, axis=0), total + np.log(LEAST_SHARE))
     spread = max(1.0, stats.median_abs_deviation(others, scale="normal"))
     sparser = np.array(
         [min(others[i] - others[rows].mean(), 0.0) for i, rows in enumerate(balls)]
     )
-    sparser = np.maximum(sparser / spread, np.log(density.rtol))
+    sparser = np.maximum(sparser / spread, np.log(LEAST_SHARE))
     weights = np.exp(density.outlier_exponent * sparser)
     return np.array(means), shapes, weights / weights.sum()
 
@@ -219,6 +219,13 @@ def test_weights_are_a_distribution(X, params):
 def test_no_exponent_gives_equal_weights():
     density = ManifoldParzenWindows(outlier_exponent=0).fit(scattered())
     np.testing.assert_allclose(density.weights_, 1 / 200)
+
+
+@pytest.mark.parametrize("name", ["a plane", "20 features"])
+def test_weights_do_not_depend_on_rtol(name):
+    X, _ = SAMPLES[name]
+    exact, rough = (ManifoldParzenWindows(rtol=r).fit(X) for r in (1e-14, 0.5))
+    np.testing.assert_allclose(rough.weights_, exact.weights_, rtol=1e-2)
 
 
 def test_a_sample_between_two_sheets_counts_little():
@@ -593,6 +600,17 @@ def test_every_sample_twice():
     np.testing.assert_allclose(density.score_samples(X), peak, rtol=1e-6)
 
 
+def test_neighborhoods_of_duplicates_alone():
+    # The mean of 14 copies differs from them by rounding, which is no variance.
+    places = scattered(5, 2)
+    X = np.repeat(places, 20, axis=0)
+    density = ManifoldParzenWindows(13).fit(X)
+    variance = 0.5 * VARIANCE_FLOOR * X.var(axis=0).mean()
+    np.testing.assert_allclose(density.residual_variances_, variance)
+    peak = -np.log(5) - np.log(2 * np.pi * variance)
+    np.testing.assert_allclose(density.score_samples(places), peak, rtol=1e-6)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, -7e8, 1e-200])
 def test_identical_samples_do_not_depend_on_where_they_are(value):
     X = np.full((31, 3), value)
@@ -735,6 +753,12 @@ def test_too_many_neighbors_are_refused(n_neighbors):
         match=rf"n_neighbors={n_neighbors} with n_samples=10: .* 9 neighbours. Pass",
     ):
         ManifoldParzenWindows(n_neighbors).fit(scattered(10))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-150, 1e155, 1e307])
+def test_units_whose_squares_cannot_be_held_are_refused(unit):
+    with pytest.raises(ValueError, match=r"extend over .*, and squares .* Bring X to"):
+        ManifoldParzenWindows().fit(unit * scattered(50))
 
 
 def test_one_sample_is_refused():
