@@ -260,7 +260,7 @@ class GenerativeGeodesicDistance(
         check_array_fits(len(X), self._n_features_out, dtype, DENSE_REMEDY)
         seeds = self.graph_.attach(X)
         if hasattr(self, "landmarks_"):
-            return through_seeds(seeds, self.landmark_distances_).astype(dtype)
+            return in_range(through_seeds(seeds, self.landmark_distances_), dtype)
         return self.graph_.distances_from(seeds, dtype=dtype)
 
     def distance_matrix(self, sources=None):
@@ -303,7 +303,7 @@ class GenerativeGeodesicDistance(
         Y, other = self._validate_queries(Y)
         check_consistent_length(X, Y)
         dtype = np.promote_types(dtype, other)
-        return self.graph_.distance_between(X, Y).astype(dtype)
+        return in_range(self.graph_.distance_between(X, Y), dtype)
 
     def path(self, i, j):
         """Shortest path between two training samples.
@@ -383,7 +383,7 @@ class GenerativeGeodesicDistance(
         if hasattr(self, "landmarks_"):
             kept = graph is self.graph_
             to = self.landmark_distances_ if kept else self._to_landmarks(graph)
-            return (to if sources is None else to[sources]).astype(dtype)
+            return in_range(to.copy() if sources is None else to[sources], dtype)
         n = graph.n_vertices
         n_rows = n if sources is None else len(sources)
         check_array_fits(n_rows, n, dtype, DENSE_REMEDY)
@@ -702,7 +702,7 @@ class GeodesicNeighborsTransformer(
                 "k neighbours refuse them: pass disconnected='connect', a larger "
                 "epsilon or n_graph_neighbors, or a smaller n_neighbors.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=5,  # scikit-learn wraps the methods that transform
             )
 
     def __sklearn_tags__(self):
@@ -779,7 +779,7 @@ def in_range(distances, dtype):
         return distances
     limits = np.finfo(dtype)
     shortest = distances.min(where=distances > 0, initial=np.inf)
-    longest = distances.max(initial=0.0)
+    longest = distances.max(where=np.isfinite(distances), initial=0.0)
     if longest > limits.max or shortest < limits.tiny:
         raise ValueError(
             f"Distances are {shortest:.3g} to {longest:.3g}, which {limits.dtype} "

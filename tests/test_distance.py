@@ -80,7 +80,7 @@ def D(geodesic):
 class SlowGeodesics:
     """Edges by sorting, costs by Simpson's rule, paths by a binary heap."""
 
-    def __init__(self, samples, lam=0.1, exponent=1.0, bandwidth=0.3, **rule):
+    def __init__(self, samples, lam=0.05, exponent=1.0, bandwidth=0.3, **rule):
         self.samples, self.bandwidth = samples, bandwidth
         self.epsilon = rule.get("epsilon", np.inf)
         self.k = rule.get("n_graph_neighbors")
@@ -616,6 +616,32 @@ def test_float32_that_overflows_is_refused(steepness):
     assert np.isfinite(geodesic.fit_transform(X)).all()
     with pytest.raises(ValueError, match=r"float32 cannot hold.*float64.*Tempered"):
         geodesic.fit_transform(X.astype(np.float32))
+
+
+def test_float32_that_overflows_is_refused_by_landmarks_and_pairs():
+    geodesic = geodesic_distance(lam=0, p0=1e60, n_landmarks=5, random_state=0)
+    samples, new = X.astype(np.float32), NEW.astype(np.float32)
+    for call in (
+        lambda: geodesic.fit_transform(samples),
+        lambda: geodesic.distance_matrix([0]),
+        lambda: geodesic.transform(new),
+        lambda: geodesic.distance(samples, samples[::-1]),
+    ):
+        with pytest.raises(ValueError, match=r"float32 cannot hold.*float64.*Tempered"):
+            call()
+
+
+@pytest.mark.parametrize("n_landmarks", [None, 5])
+def test_float32_holds_infinite_distances(n_landmarks):
+    apart = np.vstack([X, X + 1e3]).astype(np.float32)
+    geodesic = geodesic_distance(
+        n_landmarks=n_landmarks, disconnected="inf", random_state=0
+    )
+    found = geodesic.fit_transform(apart)
+    assert found.dtype == np.float32
+    assert np.isinf(found).any()
+    assert np.isinf(geodesic.transform(apart[:3])).any()
+    assert np.isinf(geodesic.distance(apart[:1], apart[-1:])).all()
 
 
 def test_pairs_of_both_types_are_float64(geodesic):

@@ -428,8 +428,9 @@ def test_rows_hold_what_can_be_reached(k, short, shortest, symmetric):
 def test_rows_of_new_points_that_reach_nothing_are_empty():
     transformer = reachable(n_neighbors=2).fit(islands())
     queries = np.array([[0.5, 0.1], [50.5, 50.0], [-30.0, 0.0]])
-    with pytest.warns(UserWarning, match=r"2 of 3 rows .* \(the shortest 0\)"):
+    with pytest.warns(UserWarning, match=r"2 of 3 rows .* \(the shortest 0\)") as told:
         graph = transformer.transform(queries)
+    assert told[0].filename == __file__
     np.testing.assert_array_equal(np.diff(graph.indptr), [3, 1, 0])
 
 
