@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from skgengeo import GeodesicAffinity
 
 AFFINITIES = ("local_scaling", "rbf")
-LAMS, SVC_LAMS = (np.inf, 1.0, 0.1), (np.inf, 10.0, 1.0, 0.1)
+LAMS, SVC_LAMS = (np.inf, 1.0, 0.05), (np.inf, 10.0, 1.0, 0.05)
 REDUCE = PCA(10, random_state=0)
 SPLITS = ShuffleSplit(5, train_size=600, test_size=300, random_state=0)
 

@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from skgengeo import GeodesicSpectralClustering
 
-LAMS, DEFAULT_LAM = (np.inf, 1.0, 0.1, 0.01), 0.1
+LAMS, DEFAULT_LAM = (np.inf, 1.0, 0.2, 0.05, 0.01), 0.05
 # Times the default.
 TIMES_NEIGHBORS = (0.6, 1.0, 2.0)
 INDICES = ("score", "geodesic", "straight")
