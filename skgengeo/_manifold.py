@@ -23,6 +23,9 @@ DENSE_REMEDY = (
     "Pass n_landmarks, some hundreds, for an embedding by the distances to a few "
     "samples."
 )
+# In squares of distances so many times as large as any between the samples, the
+# differences that tell where a point lies are rounding.
+FARTHEST = 1e10
 # The distances, and what scikit-learn's function makes of them.
 SMACOF_ARRAYS = 8
 
@@ -288,14 +291,16 @@ class GeodesicMDS(
         ------
         ValueError
             Where a point is within reach of no training sample, which is only possible
-            with ``disconnected="inf"``.
+            with ``disconnected="inf"``, or too far from all of them.
         """
         X, dtype = self._validate_queries(X)
         seeds = self.graph_.attach(X)
         self._check_reached(seeds)
         places = np.empty((len(X), self.n_components))
         for rows in self._row_batches(len(X)):
-            places[rows] = self._placed(self._distances_to_anchors(seeds, rows))
+            distances = self._distances_to_anchors(seeds, rows)
+            self._check_not_too_far(distances, rows)
+            places[rows] = self._placed(distances)
         return cast(self._unit * places, dtype)
 
     def reconstruction_error(self):
@@ -451,6 +456,17 @@ class GeodesicMDS(
                 "distances place them. Raise epsilon, or pass disconnected='connect'."
             )
 
+    def _check_not_too_far(self, distances, rows):
+        nearest = distances.min(axis=1) / self._unit
+        far = np.flatnonzero(~(nearest <= FARTHEST))  # nor NaN
+        if len(far):
+            raise ValueError(
+                f"The point in row {rows.start + far[0]} is {nearest[far[0]]:.3g} "
+                "times as far from the samples as these are from each other, and "
+                f"distances place points up to {FARTHEST:g} times as far. Leave it "
+                "out, or replace values that stand for missing ones."
+            )
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -459,10 +475,10 @@ class GeodesicMDS(
 
 def cast(places, dtype):
     """Coordinates in another floating type, where it can hold them."""
-    largest = np.abs(places).max(initial=0.0)
-    if largest > np.finfo(dtype).max:
+    largest, limits = np.abs(places).max(initial=0.0), np.finfo(dtype)
+    if largest > limits.max or 0 < largest < limits.tiny:
         raise ValueError(
-            f"Coordinates reach {largest:.3g}, which {np.dtype(dtype)} cannot hold. "
+            f"Coordinates reach {largest:.3g}, which {limits.dtype} cannot hold. "
             "Pass X in float64, or flatten the density with "
             "skgengeo.density.TemperedDensity."
         )

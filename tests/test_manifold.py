@@ -307,6 +307,14 @@ def test_far_points_have_finite_places(kind):
 
 
 @kinds
+@pytest.mark.parametrize("distance", [1e15, 1e153])
+def test_points_too_far_for_their_distances_are_refused(kind, distance):
+    mds = geodesic_mds(**kind).fit(X)
+    with pytest.raises(ValueError, match=r"row 1 is .* times as far.*up to 1e\+10"):
+        mds.transform(np.array([[0.5, 0.2], [distance, 0.0]]))
+
+
+@kinds
 def test_points_out_of_reach_are_named(kind):
     mds = geodesic_mds(epsilon=0.8, disconnected="inf", **kind).fit(X)
     points = np.vstack([X[:2], [[50.0, 50.0], [60.0, 0.0]]])
@@ -362,8 +370,9 @@ def test_float32_is_computed_in_float64_and_cast(kind):
     np.testing.assert_array_equal(new, wide.transform(queries).astype(np.float32))
 
 
-def test_float32_that_overflows_is_refused():
-    mds = geodesic_mds(lam=0.0, p0=1e60)
+@pytest.mark.parametrize("p0", [1e-60, 1e60])
+def test_float32_that_overflows_is_refused(p0):
+    mds = geodesic_mds(lam=0.0, p0=p0)
     assert np.isfinite(mds.fit_transform(X)).all()
     with pytest.raises(ValueError, match=r"float32 cannot hold.*float64"):
         mds.fit(X.astype(np.float32))
