@@ -238,7 +238,6 @@ class GeodesicMDS(
             Where samples are infinitely far apart, or the data, the density or the
             graph cannot be used; it says why and what to do.
         """
-        self._check_sizes(*getattr(X, "shape", ())[:1])
         self._fit_geometry(X, y, neighbors_graph)
         self._check_connected()
         self._n_features_out = self.n_components
@@ -316,8 +315,7 @@ class GeodesicMDS(
         check_is_fitted(self)
         return self._reconstruction_error
 
-    def _check_sizes(self, n_samples=None):
-        """Refuse what cannot be done before the density is fitted."""
+    def _check_n_samples(self, n_samples):
         m = self.n_landmarks
         if m is not None and m <= self.n_components:
             raise ValueError(
@@ -325,8 +323,6 @@ class GeodesicMDS(
                 f"lie in {m - 1} dimensions. Pass more landmarks, some hundreds, or "
                 "None for all samples."
             )
-        if n_samples is None:
-            return
         if m is not None:
             check_n_landmarks(m, n_samples)
         columns = n_samples if m is None else m
@@ -349,7 +345,6 @@ class GeodesicMDS(
     def _embed_all(self):
         """Coordinates of all samples, in units, by their distances to each other."""
         n = self.graph_.n_vertices
-        self._check_sizes(n)
         # The two directions of a search differ by rounding, which is left as it is.
         distances = self.graph_.distances_from(Seeds.at(np.arange(n)))
         anchors = self._embed_anchors(distances)
@@ -359,7 +354,6 @@ class GeodesicMDS(
     def _embed_by_landmarks(self):
         """Coordinates of all samples, in units, by those of the landmarks."""
         n = self.graph_.n_vertices
-        self._check_sizes(n)
         self.landmarks_ = choose_landmarks(self.n_landmarks, n, self.random_state)
         found = self.graph_.distances_from(Seeds.at(self.landmarks_))
         self.landmark_distances_ = np.ascontiguousarray(found.T)
