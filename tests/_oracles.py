@@ -113,8 +113,11 @@ def line_distances(cost, x, n_nodes=513):
     t = np.linspace(0.0, 1.0, n_nodes)
     gap = np.diff(x)
     parts = gap * simpson(cost(x[:-1, None] + t * gap[:, None]), x=t, axis=1)
-    primitive = np.concatenate([[0.0], np.cumsum(parts)])
-    return np.abs(primitive[:, None] - primitive[None])
+    # From each point on, as differences of one integral lose the small among the large.
+    found = np.zeros((len(x), len(x)))
+    for i in range(len(x) - 1):
+        found[i, i + 1 :] = found[i + 1 :, i] = np.cumsum(parts[i:])
+    return found
 
 
 def radial_distance(cost, r1, r2, angle):

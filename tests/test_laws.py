@@ -451,7 +451,7 @@ def test_more_duplicates_than_neighbors(order):
     if order == "shuffled":
         place = np.random.default_rng(0).permutation(place)
     with pytest.warns(UserWarning, match=r"connected components at n_graph_neighbors"):
-        found = distances(wavy_log_density, places[place], n_graph_neighbors=5)
+        found = distances(wavy_log_density, places[place], lam=0.1, n_graph_neighbors=5)
     # What is left is the spanning tree of the places.
     i, j, _ = map(np.array, zip(*oracles.spanning_tree(places), strict=True))
     metric = Metric(0.1, np.median(wavy_log_density(places[place])))
@@ -468,7 +468,7 @@ def test_few_samples(n, graph):
     # On a line, so that the edge between the ends is as long as the way by the middle.
     samples = np.array([[0.0, 0.0], [2.0, 2.0], [1.0, 1.0]])[:n]
     geodesic = fit(wavy_log_density, samples, **graph)
-    metric = Metric(0.1, np.median(wavy_log_density(samples)))
+    metric = Metric(geodesic.lam, np.median(wavy_log_density(samples)))
     i, j = np.indices((n, n)).reshape(2, -1)
     exact = oracles.segment_costs(wavy_log_density, samples[i], samples[j], metric)
     np.testing.assert_allclose(

@@ -163,7 +163,10 @@ class ManifoldParzenWindows(BaseEstimator):
             where squares of their differences leave the range of floating point.
         """
         del y
-        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2, copy=True)
+        # Sums in the same order, whatever the layout of X.
+        X = validate_data(
+            self, X, dtype=np.float64, order="C", ensure_min_samples=2, copy=True
+        )
         self.n_neighbors_ = self._choose_n_neighbors(*X.shape)
         self.shrinkage_ = self._choose_shrinkage(X.shape[1])
         _check_unit(X)
