@@ -4,9 +4,9 @@ Two tables. The first: held-out log likelihood of ManifoldParzenWindows() on ten
 three folds; of a wider kernel with equal weights, which fits better and is worse for
 geodesics; of the best of a grid of neighbours and shrinkages for it; and of an
 isotropic kernel whose bandwidth is the best of a grid too. The second, on swiss rolls
-(`_swiss_roll.py`, beside this file): Spearman correlation of geodesic with true unrolled
-distances, by noise, parts of the windows and λ, beside the log likelihood of the last
-500 samples, fitted to the others.
+(`_swiss_roll.py`, beside this file): Spearman correlation of geodesic with true
+unrolled distances, by noise, parts of the windows and λ, beside the log likelihood of
+the last 500 samples, fitted to the others.
 
     python benchmarks/density.py [--quick]
 """
@@ -18,6 +18,7 @@ import numpy as np
 from _swiss_roll import noisy_swiss_roll
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
+from sklearn.base import clone
 from sklearn.datasets import (
     load_breast_cancer,
     load_digits,
@@ -109,7 +110,8 @@ def roll_scores(windows, noise, seed):
         spearmanr(squareform(D, checks=False), true).statistic
         for _, D in geodesic.fit(X).lam_path(LAMS)
     ]
-    return [*correlations, windows.fit(X[:N_FITTED]).score(X[N_FITTED:])]
+    seen, unseen = X[:N_FITTED], X[N_FITTED:]
+    return [*correlations, clone(windows).fit(seen).score(unseen)]
 
 
 def main():
