@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
 from skgengeo import GenerativeGeodesicDistance
-from skgengeo.density import ManifoldParzenWindows, TemperedDensity, as_density
+from skgengeo.density import ManifoldParzenWindows, as_density
 
 from . import _oracles as oracles
 
@@ -209,7 +209,6 @@ def on_a_line(n=80):
 LINE_DENSITIES = {
     "KernelDensity": KernelDensity(bandwidth=0.4).fit(on_a_line()),
     "GaussianMixture": GaussianMixture(2, random_state=0).fit(on_a_line()),
-    "default": TemperedDensity().fit(on_a_line()),
     "ManifoldParzenWindows": ManifoldParzenWindows(covariance_scale=1.0).fit(
         on_a_line()
     ),
