@@ -24,9 +24,10 @@ y_train, y_new = y[:1500], y[1500:]
 # The maps
 # --------
 # A density is hard to fit in 64 dimensions, of which most hold noise, so images are
-# reduced to 20 principal components first: for all four, in a pipeline. All have their
-# defaults, but for Isomap, whose 5 neighbours leave the digits in pieces: it has the 11
-# that ours take for so many samples.
+# reduced to 20 principal components first: for all four, in a pipeline. Isomap, whose 5
+# neighbours leave the digits in pieces, has the 11 that ours take for so many samples.
+# GeodesicMDS has a larger λ than its default, with which images that have few like them
+# are so far from all others that these are crowded. All else is left at the defaults.
 
 import warnings
 
@@ -42,7 +43,7 @@ warnings.filterwarnings("ignore", "n_jobs value 1 overridden", UserWarning)
 maps = {
     "Isomap": Isomap(n_neighbors=11),
     "UMAP": UMAP(random_state=0),
-    "GeodesicMDS": GeodesicMDS(),
+    "GeodesicMDS": GeodesicMDS(lam=1),
     "GeodesicUMAP": GeodesicUMAP(random_state=0),
 }
 maps = {
@@ -103,6 +104,7 @@ for name, embedding in maps.items():
     print(f"{name:14}" + "".join(f"{score:17.3f}" for score in scores))
 
 # %%
-# Neither of the two UMAPs is ahead: on these images straight lines between near
+# UMAP is a little ahead of GeodesicUMAP: on these images straight lines between near
 # neighbours are good enough. GeodesicMDS keeps digits apart that Isomap lays on each
-# other. Isomap is closer to the distances of pixels, of which its own are made.
+# other, and is as close to the distances of pixels. With its default λ it would have
+# three quarters of the votes right, and not seven eighths.
