@@ -218,7 +218,9 @@ class ManifoldParzenWindows(BaseEstimator):
         equal = np.full(n, -math.log(n))
         if self.outlier_exponent == 0:
             return equal
-        log_p = log_sum(X, self._blocks_of(equal), min(self.rtol, LEAST_SHARE))
+        # What the least share is a part of is known to a thousandth of it.
+        rtol = min(self.rtol, 1e-3 * LEAST_SHARE)
+        log_p = log_sum(X, self._blocks_of(equal), rtol)
         share = np.exp(np.minimum(self._log_own(X) - log_p, 0.0))
         others = log_p + np.log(np.maximum(1 - share, LEAST_SHARE))
         spread = max(1.0, median_abs_deviation(others, scale="normal"))
