@@ -44,9 +44,10 @@ class ManifoldParzenWindows(BaseEstimator):
         Weight of the sphere of equal trace in each covariance. "auto" takes
         ``n_features / (n_features + 5 k)``: the fewer the neighbours beside the
         features, the larger.
-    covariance_scale : float, default=0.5
+    covariance_scale : float or "auto", default="auto"
         Factor of each covariance. Small values tell apart what lies close together,
-        large ones are smoother.
+        large ones are smoother. "auto" takes ``max(1 / 2, 1 - 3 / (2 n_features))``:
+        the more features, the fewer kernels meet at a point.
     outlier_exponent : float, default=4.0
         How much less the kernel of a sample counts that lies in a sparser place than
         its neighbours. 0 gives all kernels one weight.
@@ -64,6 +65,8 @@ class ManifoldParzenWindows(BaseEstimator):
         Neighbours used.
     shrinkage_ : float
         Weight of the sphere used.
+    covariance_scale_ : float
+        Factor used.
     variances_ : ndarray of shape (n_samples, n_directions)
         Variance of each kernel along its leading directions.
     directions_ : ndarray of shape (n_samples, n_directions, n_features)
@@ -116,7 +119,10 @@ class ManifoldParzenWindows(BaseEstimator):
             StrOptions({"auto"}),
         ],
         "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
-        "covariance_scale": [Interval(Real, 0, None, closed="neither")],
+        "covariance_scale": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "outlier_exponent": [Interval(Real, 0, None, closed="left")],
         "rtol": [Interval(Real, 0, 1, closed="neither")],
     }
@@ -130,7 +136,7 @@ class ManifoldParzenWindows(BaseEstimator):
         n_neighbors="auto",
         *,
         shrinkage="auto",
-        covariance_scale=0.5,
+        covariance_scale="auto",
         outlier_exponent=4.0,
         rtol=1e-6,
     ):
@@ -169,15 +175,16 @@ class ManifoldParzenWindows(BaseEstimator):
         )
         self.n_neighbors_ = self._choose_n_neighbors(*X.shape)
         self.shrinkage_ = self._choose_shrinkage(X.shape[1])
+        self.covariance_scale_ = self._choose_covariance_scale(X.shape[1])
         _check_unit(X)
         origin = X.mean(axis=0)
         near, gaussians = _local_gaussians(
             X - origin, self.n_neighbors_, self.shrinkage_
         )
         self.centers_ = gaussians.means + origin
-        self.variances_ = self.covariance_scale * gaussians.variances
+        self.variances_ = self.covariance_scale_ * gaussians.variances
         self.directions_ = gaussians.directions
-        self.residual_variances_ = self.covariance_scale * gaussians.residual
+        self.residual_variances_ = self.covariance_scale_ * gaussians.residual
         log_weights = self._log_weights(X, near)
         self.weights_ = np.exp(log_weights)
         self._blocks = self._blocks_of(log_weights)
@@ -198,6 +205,11 @@ class ManifoldParzenWindows(BaseEstimator):
         if self.shrinkage == "auto":
             return n_features / (n_features + 5 * self.n_neighbors_)
         return float(self.shrinkage)
+
+    def _choose_covariance_scale(self, n_features):
+        if self.covariance_scale == "auto":
+            return max(0.5, 1 - 1.5 / n_features)
+        return float(self.covariance_scale)
 
     def _blocks_of(self, log_weights):
         return gaussian_blocks(
@@ -350,7 +362,7 @@ def _local_gaussians(X, n_neighbors, shrinkage):
 
 
 def _within_ellipsoids(X, search, gaussians):
-    """As many samples, those nearest to each mean in the metric of its covariance."""
+    """Each sample, and those nearest to its mean in the metric of its covariance."""
     n, size = len(X), search.n_neighbors
     if size == n:
         return np.tile(np.arange(n), (n, 1))
@@ -361,8 +373,12 @@ def _within_ellipsoids(X, search, gaussians):
     for rows in row_batches(n, row_bytes=row_bytes):
         means, *shapes = (part[rows] for part in gaussians)
         squares = _squared_lengths(X[candidates[rows]] - means[:, None], *shapes)
-        nearest = np.argpartition(squares, size - 1, axis=1)[:, :size]
-        chosen[rows] = np.take_along_axis(candidates[rows], nearest, axis=1)
+        # Without itself the kernel of a far sample would be nothing there.
+        itself = np.arange(n)[rows, None]
+        squares[candidates[rows] == itself] = np.inf
+        others = np.argpartition(squares, size - 2, axis=1)[:, : size - 1]
+        chosen[rows, :1] = itself
+        chosen[rows, 1:] = np.take_along_axis(candidates[rows], others, axis=1)
     return chosen
 
 

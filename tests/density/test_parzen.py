@@ -93,13 +93,14 @@ def by_definition(X, density):
     size, shrinkage = density.n_neighbors_ + 1, density.shrinkage_
     balls = [np.argsort(row)[:size] for row in pairwise_lengths(X)]
     ellipsoids = []
-    for mean, covariance in gaussians_of(X, balls, shrinkage):
+    for i, (mean, covariance) in enumerate(gaussians_of(X, balls, shrinkage)):
         near = np.argsort(np.linalg.norm(X - mean, axis=1))[: CANDIDATES * size]
         offsets = X[near] - mean
         squares = (offsets * np.linalg.solve(covariance, offsets.T).T).sum(axis=1)
-        ellipsoids.append(near[np.argsort(squares)[:size]])
+        others = near[np.argsort(squares)]
+        ellipsoids.append([i, *others[others != i][: size - 1]])
     means, shapes = zip(*gaussians_of(X, ellipsoids, shrinkage), strict=True)
-    shapes = density.covariance_scale * np.array(shapes)
+    shapes = density.covariance_scale_ * np.array(shapes)
     log_p = np.array(
         [
             multivariate_normal(mean, shape, allow_singular=True).logpdf(X)
@@ -228,6 +229,14 @@ def test_weights_do_not_depend_on_rtol(name):
     np.testing.assert_allclose(rough.weights_, exact.weights_, rtol=1e-6)
 
 
+@pytest.mark.parametrize("far", [10.0, 1e6])
+def test_the_density_at_a_far_sample_is_that_of_its_own_kernel(far):
+    X = np.vstack([scattered(200, 2), [[far, 0.0]]])
+    density = ManifoldParzenWindows().fit(X)
+    # Log of the least weight, and of the peak of a kernel as wide as the gap.
+    assert density.score_samples(X)[-1] > -100 - 2 * np.log(far)
+
+
 def test_a_sample_between_two_sheets_counts_little():
     x = np.linspace(-5, 5, 60)
     sheets = np.vstack([np.column_stack([x, np.full(60, h)]) for h in (0.0, 6.0)])
@@ -263,6 +272,7 @@ def test_automatic_choices(n, d, n_neighbors):
     density = ManifoldParzenWindows().fit(scattered(n, d))
     assert density.n_neighbors_ == n_neighbors
     assert density.shrinkage_ == pytest.approx(d / (d + 5 * n_neighbors), rel=1e-15)
+    assert density.covariance_scale_ == pytest.approx(max(0.5, 1 - 1.5 / d), rel=1e-15)
 
 
 def test_automatic_shrinkage_follows_the_neighbors_that_are_passed():
@@ -355,8 +365,8 @@ def test_beyond_floating_point_the_density_is_zero():
 def test_groups_far_apart():
     X = scattered(100, 2)
     apart = np.vstack([X, X + 1e4])
-    one = ManifoldParzenWindows(8, shrinkage=0.1).fit(X)
-    two = ManifoldParzenWindows(8, shrinkage=0.1).fit(apart)
+    one = ManifoldParzenWindows(8, shrinkage=0.1, outlier_exponent=0).fit(X)
+    two = ManifoldParzenWindows(8, shrinkage=0.1, outlier_exponent=0).fit(apart)
     Q = around(X)
     for shift in (0.0, 1e4):
         np.testing.assert_allclose(
