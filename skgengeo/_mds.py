@@ -136,7 +136,10 @@ def triangulated(squares, scaling):
     ndarray of shape (n_points, n_components)
         That of an anchor is its own.
     """
-    return 0.5 * (scaling.mean_squares - squares) @ scaling.projection
+    # The projection annuls constants up to rounding, which large ones would swell.
+    excess = scaling.mean_squares - squares
+    excess -= excess.mean(axis=1, keepdims=True)
+    return 0.5 * excess @ scaling.projection
 
 
 def smacof(distances, start, *, max_iter, eps):

@@ -636,3 +636,10 @@ def test_an_end_too_early_is_told():
 def test_parameters_out_of_range(params):
     with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter"):
         geodesic_mds(**params).fit(X)
+
+
+def test_one_distant_sample_does_not_blur_the_places_of_the_others():
+    X = np.vstack([np.random.default_rng(0).normal(size=(60, 2)), [[1e5, 0.0]]])
+    mds = GeodesicMDS(KernelDensity(bandwidth=1.0), lam=np.inf).fit(X)
+    gap = np.abs(mds.transform(X) - mds.embedding_).max()
+    assert gap < 1e-6
