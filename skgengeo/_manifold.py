@@ -137,6 +137,11 @@ class GeodesicMDS(
     sklearn.manifold.MDS : SMACOF of Euclidean or precomputed distances.
     GenerativeGeodesicDistance : The distances themselves.
 
+    Notes
+    -----
+    In ten or more features a few samples that have few like them can lie so far from
+    all others that they fill the map: take ``lam=1`` there.
+
     References
     ----------
     .. [1] B. Kim, M. Puthawala, J. C. Ye and E. Sansone, "(Deep) Generative
