@@ -82,8 +82,8 @@ class GeodesicMDS(
     verbose : bool, default=False
         Show progress bars.
     n_components : int, default=2
-        Number of coordinates. Where the distances have fewer directions, the further
-        columns are zero, with a warning.
+        Number of coordinates. Where the eigenvalue of one is not positive, its column
+        is zero, with a warning; one that is positive by rounding alone is kept.
     method : {"classical", "smacof"}, default="classical"
         Classical scaling, or, from there, the minimum of the squared misfit of
         distances that :func:`sklearn.manifold.smacof` reaches by majorisation [4]_. It
