@@ -9,7 +9,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from ._base import BaseGeodesicEstimator, check_array_fits, check_square_fits
 from ._batching import row_batches
-from ._compat import Interval, StrOptions, _fit_context
+from ._compat import Interval, StrOptions
+from ._fitting import afresh
 from .geometry._shortest_paths import Seeds, pairs_of_nearest
 
 # The neighbour that gives the local scale, unless told otherwise, and the largest share
@@ -353,7 +354,7 @@ class GeodesicAffinity(
         self.n_scale_neighbors = n_scale_neighbors
         self.n_neighbors = n_neighbors
 
-    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
+    @afresh
     def fit(self, X, y=None, *, neighbors_graph=None):
         """Fit the density where needed, build the graph, and choose the scales.
 

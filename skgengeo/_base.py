@@ -98,6 +98,18 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         except Exception:  # nor can it be cached, which `memory_if_hashable` says
             return self.density_
 
+    def _attach(self, X, so_that):
+        """Join new points to the graph, of which each must reach a sample."""
+        seeds = self.graph_.attach(X)
+        alone = np.flatnonzero(np.diff(seeds.indptr) == 0)
+        if len(alone):
+            raise ValueError(
+                f"{len(alone)} of {len(X)} points (first: row {alone[0]}) have no "
+                f"training sample within epsilon={self.epsilon}, so that {so_that}. "
+                "Raise epsilon, or pass disconnected='connect'."
+            )
+        return seeds
+
     def _validate_queries(self, X):
         """New points as float64, and the floating type in which to answer."""
         check_is_fitted(self)

@@ -4,12 +4,13 @@ A stage is found again by its arguments. The values of log p are found node by n
 whatever graph asked for them first: other edges need other evaluations alone.
 """
 
-import warnings
 from contextlib import contextmanager
 
 import joblib
 import numpy as np
 from sklearn.utils.validation import check_memory
+
+from ._warnings import warn
 
 
 def memory_if_hashable(memory, density):
@@ -34,12 +35,10 @@ def memory_if_hashable(memory, density):
     try:
         joblib.hash(density)
     except Exception as error:
-        warnings.warn(
+        warn(
             f"memory={memory.location!r} cannot cache this density: it cannot be "
             f"pickled ({error.args[0] if error.args else error}). Replace a lambda or "
-            "a nested function by one defined at the top of a module.",
-            UserWarning,
-            stacklevel=3,
+            "a nested function by one defined at the top of a module."
         )
         return None
     return memory

@@ -13,7 +13,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state, column_or_1d
 
 from ._affinity import BaseGeodesicAffinity
-from ._compat import Interval, StrOptions, _fit_context, cluster_qr, discretize
+from ._compat import Interval, StrOptions, cluster_qr, discretize
+from ._fitting import afresh
 from .geometry._edges import NeighborSearch, default_n_neighbors, neighborhood_edges
 
 # Up to this many samples all affinities are kept, beyond it those of the nearest, five
@@ -210,7 +211,7 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
         self.n_neighbors = n_neighbors
         self.assign_labels = assign_labels
 
-    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
+    @afresh
     def fit(self, X, y=None, *, neighbors_graph=None):
         """Fit the density where needed, and cluster the samples.
 
@@ -280,15 +281,8 @@ class GeodesicSpectralClustering(ClusterMixin, BaseGeodesicAffinity):
             with ``disconnected="inf"``.
         """
         X, _ = self._validate_queries(X)
-        # A path to any sample leads through one that the point is joined to.
-        distances, nearest = self.graph_.nearest(1, self.graph_.attach(X))
-        alone = np.flatnonzero(np.isinf(distances[:, 0]))
-        if len(alone):
-            raise ValueError(
-                f"{len(alone)} of {len(X)} points (first: row {alone[0]}) have no "
-                f"training sample within epsilon={self.epsilon}, so that no cluster is "
-                "nearest. Raise epsilon, or pass disconnected='connect'."
-            )
+        seeds = self._attach(X, so_that="no cluster is nearest")
+        _, nearest = self.graph_.nearest(1, seeds)
         return self.labels_[nearest[:, 0]]
 
     def score(self, X, y=None):

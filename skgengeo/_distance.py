@@ -1,6 +1,5 @@
 """Geodesic distances as transformers."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,7 +17,10 @@ from ._base import (
     check_square_fits,
     choose_landmarks,
 )
-from ._compat import Interval, StrOptions, _fit_context
+from ._compat import Interval, StrOptions
+from ._fitting import afresh
+from ._floats import check_range
+from ._warnings import warn
 from .geometry._shortest_paths import Seeds, pairs_of_nearest, through_seeds
 
 DENSE_REMEDY = (
@@ -178,7 +180,7 @@ class GenerativeGeodesicDistance(
         self.verbose = verbose
         self.n_landmarks = n_landmarks
 
-    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
+    @afresh
     def fit(self, X, y=None, *, neighbors_graph=None):
         """Fit the density where needed, and build the graph.
 
@@ -207,8 +209,6 @@ class GenerativeGeodesicDistance(
         """
         self._fit_geometry(X, y, neighbors_graph)
         self._n_features_out = self.graph_.n_vertices
-        for name in ("landmarks_", "landmark_distances_"):
-            vars(self).pop(name, None)
         if self.n_landmarks is not None:
             self.landmarks_ = choose_landmarks(
                 self.n_landmarks, self.graph_.n_vertices, self.random_state
@@ -579,7 +579,7 @@ class GeodesicNeighborsTransformer(
         self.mode = mode
         self.symmetric = symmetric
 
-    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
+    @afresh
     def fit(self, X, y=None, *, neighbors_graph=None):
         """Fit the density where needed, and build the graph.
 
@@ -695,14 +695,12 @@ class GeodesicNeighborsTransformer(
         k = self._n_stored(self.n_samples_fit_)
         short = lengths < k
         if short.any():
-            warnings.warn(
+            warn(
                 f"{short.sum()} of {len(lengths)} rows have fewer than {k} samples "
                 f"within reach (the shortest {lengths.min()}), as disconnected='inf' "
                 "keeps components apart. DBSCAN takes such rows; estimators that need "
                 "k neighbours refuse them: pass disconnected='connect', a larger "
-                "epsilon or n_graph_neighbors, or a smaller n_neighbors.",
-                UserWarning,
-                stacklevel=5,  # scikit-learn wraps the methods that transform
+                "epsilon or n_graph_neighbors, or a smaller n_neighbors."
             )
 
     def __sklearn_tags__(self):
@@ -777,13 +775,7 @@ def in_range(distances, dtype):
     """Distances in another floating type, refused where it cannot hold them."""
     if dtype == np.float64:
         return distances
-    limits = np.finfo(dtype)
     shortest = distances.min(where=distances > 0, initial=np.inf)
     longest = distances.max(where=np.isfinite(distances), initial=0.0)
-    if longest > limits.max or shortest < limits.tiny:
-        raise ValueError(
-            f"Distances are {shortest:.3g} to {longest:.3g}, which {limits.dtype} "
-            "cannot hold. Pass X in float64, or flatten the density with "
-            "skgengeo.density.TemperedDensity."
-        )
+    check_range(shortest, longest, dtype, "Distances")
     return distances.astype(dtype)

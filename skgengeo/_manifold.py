@@ -1,6 +1,5 @@
 """Embeddings of geodesic distances."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,7 +15,10 @@ from ._base import (
     choose_landmarks,
 )
 from ._batching import row_batches
-from ._compat import Interval, StrOptions, _fit_context
+from ._compat import Interval, StrOptions
+from ._fitting import afresh
+from ._floats import check_range
+from ._warnings import warn
 from .geometry._shortest_paths import Seeds, through_seeds
 
 DENSE_REMEDY = (
@@ -82,8 +84,8 @@ class GeodesicMDS(
     verbose : bool, default=False
         Show progress bars.
     n_components : int, default=2
-        Number of coordinates. Where the eigenvalue of one is not positive, its column
-        is zero, with a warning; one that is positive by rounding alone is kept.
+        Number of coordinates. Where the eigenvalue of one is not above what the error
+        of the distances makes of zero, its column is zero, with a warning.
     method : {"classical", "smacof"}, default="classical"
         Classical scaling, or, from there, the minimum of the squared misfit of
         distances that :func:`sklearn.manifold.smacof` reaches by majorisation [4]_. It
@@ -218,7 +220,7 @@ class GeodesicMDS(
         self.max_iter = max_iter
         self.eps = eps
 
-    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
+    @afresh
     def fit(self, X, y=None, *, neighbors_graph=None):
         """Fit the density where needed, build the graph, and embed the samples.
 
@@ -246,8 +248,6 @@ class GeodesicMDS(
         self._fit_geometry(X, y, neighbors_graph)
         self._check_connected()
         self._n_features_out = self.n_components
-        for name in ("landmarks_", "landmark_distances_"):
-            vars(self).pop(name, None)
         if self.n_landmarks is None:
             places = self._embed_all()
         else:
@@ -298,8 +298,7 @@ class GeodesicMDS(
             with ``disconnected="inf"``, or too far from all of them.
         """
         X, dtype = self._validate_queries(X)
-        seeds = self.graph_.attach(X)
-        self._check_reached(seeds)
+        seeds = self._attach(X, so_that="no distances place them")
         places = np.empty((len(X), self.n_components))
         for rows in self._row_batches(len(X)):
             distances = self._distances_to_anchors(seeds, rows)
@@ -383,7 +382,9 @@ class GeodesicMDS(
         self._unit = distances.max() or 1.0
         distances /= self._unit
         squares = np.square(distances, out=distances)
-        self._scaling = _mds.classical_scaling(squares, self.n_components)
+        self._scaling = _mds.classical_scaling(
+            squares, self.n_components, error=self._relative_error(squares)
+        )
         np.sqrt(squares, out=distances)
         self._warn_of_zero_columns()
         self._anchors, self.n_iter_ = self._scaling.points, 1
@@ -399,27 +400,40 @@ class GeodesicMDS(
             )
         return self._anchors
 
+    def _relative_error(self, squares):
+        """Of distances, as far as it is not common to all paths between components."""
+        error = self.graph_.mean_error
+        if error == 0 or self.graph_.n_components == 1:
+            return error
+        component = self.graph_.component_labels
+        if self.n_landmarks is not None:
+            component = component[self.landmarks_]
+        within = sum(
+            squares[np.ix_(members, members)].sum()
+            for members in (np.flatnonzero(component == c) for c in set(component))
+        )
+        return error * np.sqrt(within / (squares.sum() or 1.0))
+
     def _fit_smacof(self, distances):
         places, n_iter = _mds.smacof(
             distances, self._scaling.points, max_iter=self.max_iter, eps=self.eps
         )
         if n_iter == self.max_iter:
-            warnings.warn(
+            warn(
                 f"SMACOF was stopped after {n_iter} steps. Raise "
                 f"max_iter={self.max_iter}, or eps={self.eps:g}.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
         return places, n_iter
 
     def _warn_of_zero_columns(self):
         rank, c = self._scaling.rank, self.n_components
         if rank < c:
-            warnings.warn(
+            warn(
                 f"n_components={c}, and the distances have {rank} "
-                f"direction{'s' * (rank != 1)} of positive eigenvalue: the last "
-                f"{c - rank} of the coordinates are zero. Pass fewer n_components.",
-                stacklevel=6,
+                f"direction{'s' * (rank != 1)} whose eigenvalue is above their own "
+                f"error: the last {c - rank} of the coordinates are zero. Pass fewer "
+                "n_components, or a smaller quad_tol for smaller errors.",
             )
 
     def _placed(self, distances):
@@ -446,15 +460,6 @@ class GeodesicMDS(
         # Distances, in units, their squares and ratios of them.
         return row_batches(n_rows, row_bytes=4 * 8 * len(self._anchors))
 
-    def _check_reached(self, seeds):
-        alone = np.flatnonzero(np.diff(seeds.indptr) == 0)
-        if len(alone):
-            raise ValueError(
-                f"{len(alone)} of {seeds.n_searches} points (first: row {alone[0]}) "
-                f"have no training sample within epsilon={self.epsilon}, so that no "
-                "distances place them. Raise epsilon, or pass disconnected='connect'."
-            )
-
     def _check_not_too_far(self, distances, rows):
         nearest = distances.min(axis=1) / self._unit
         far = np.flatnonzero(~(nearest <= FARTHEST))  # nor NaN
@@ -473,12 +478,9 @@ class GeodesicMDS(
 
 
 def cast(places, dtype):
-    """Coordinates in another floating type, where it can hold them."""
-    largest, limits = np.abs(places).max(initial=0.0), np.finfo(dtype)
-    if largest > limits.max or 0 < largest < limits.tiny:
-        raise ValueError(
-            f"Coordinates reach {largest:.3g}, which {limits.dtype} cannot hold. "
-            "Pass X in float64, or flatten the density with "
-            "skgengeo.density.TemperedDensity."
-        )
-    return places.astype(dtype, copy=False)
+    """Coordinates in another floating type, refused where it cannot hold them."""
+    if dtype == np.float64:
+        return places
+    largest = np.abs(places).max(initial=0.0)
+    check_range(largest or 1.0, largest, dtype, "The largest coordinates")
+    return places.astype(dtype)

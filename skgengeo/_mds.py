@@ -20,8 +20,9 @@ from ._batching import row_batches
 
 # Up to this many anchors all eigenvectors at once are as fast as the leading ones.
 MAX_DENSE = 500
-# Beside the largest eigenvalue, smaller ones are rounding.
-SMALLEST_EIGENVALUE = 1e-12
+# Beside the largest eigenvalue, smaller ones are rounding, or, in units of the relative
+# error of distances, that error: at first order it moves eigenvalues by half as much.
+SMALLEST_EIGENVALUE, SMALLEST_IN_ERRORS = 1e-12, 4.0
 # Of the leading eigenpairs, relative to the Frobenius norm.
 RESIDUAL = 1e-13
 # Elements of a distance matrix that are worked on at a time: they fit into a cache.
@@ -35,7 +36,7 @@ class ClassicalScaling(NamedTuple):
     eigenvalues: np.ndarray
     """Leading ones of the centred matrix, descending: (n_components,)."""
     points: np.ndarray
-    """(n_anchors, n_components); columns without a positive eigenvalue are zero."""
+    """(n_anchors, n_components); columns beyond the rank are zero."""
     projection: np.ndarray
     """Pseudo-inverse of the points, transposed: (n_anchors, n_components)."""
     mean_squares: np.ndarray
@@ -43,11 +44,11 @@ class ClassicalScaling(NamedTuple):
 
     @property
     def rank(self):
-        """Number of components with a positive eigenvalue."""
+        """Number of components that are no rounding, and no error of the distances."""
         return int(self.projection.any(axis=0).sum())
 
 
-def classical_scaling(squares, n_components):
+def classical_scaling(squares, n_components, *, error=0.0):
     """Coordinates from squared distances: eqs. :eq:`eq-centred`, :eq:`eq-classical`.
 
     Parameters
@@ -56,6 +57,8 @@ def classical_scaling(squares, n_components):
         Squared distances, symmetric up to rounding.
     n_components : int
         Number of coordinates.
+    error : float, default=0.0
+        Relative error of the distances.
 
     Returns
     -------
@@ -64,10 +67,11 @@ def classical_scaling(squares, n_components):
     """
     mean_squares = squares.mean(axis=0)
     values, vectors = leading_eigenpairs(squares, mean_squares, n_components)
-    positive = values > SMALLEST_EIGENVALUE * max(values[0], 0.0)
+    share = max(SMALLEST_EIGENVALUE, SMALLEST_IN_ERRORS * error)
+    certain = values > share * max(values[0], 0.0)
     vectors, _ = svd_flip(vectors, None)
-    vectors = np.where(positive, vectors, 0.0)
-    root = np.sqrt(np.where(positive, values, 1.0))
+    vectors = np.where(certain, vectors, 0.0)
+    root = np.sqrt(np.where(certain, values, 1.0))
     return ClassicalScaling(values, vectors * root, vectors / root, mean_squares)
 
 

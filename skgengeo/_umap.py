@@ -1,24 +1,31 @@
 """UMAP of geodesic neighbours."""
 
-import warnings
+from contextlib import nullcontext
 from numbers import Integral, Real
 
 import numpy as np
+from joblib import effective_n_jobs
 from scipy.sparse import coo_matrix
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 
 from ._base import BaseGeodesicEstimator
 from ._batching import row_batches
-from ._compat import Interval, StrOptions, _fit_context
+from ._compat import Interval, StrOptions
+from ._fitting import afresh
 from ._kernels import parallel_kernels
+from ._warnings import warn
 
 # Mean distances of a sample to its neighbours that single precision holds with ease.
 SMALL, LARGE = 1e-9, 1e9
 # A new point's place is smooth within min_dist, and within this share of the spread.
 SMOOTH_SHARE = 1e-3
-# Steps to a new point's place, at most, and the last one, in units of the smoothing.
-MAX_STEPS, LAST_STEP = 1000, 1e-4
+# How far a new point's place may be from the minimum, in units of the smoothing.
+PLACE_TOL = 1e-4
+# Steps to it, at most, and parts of Newton's step that are tried.
+MAX_STEPS, SHARES = 1000, 0.25 ** np.arange(8)
+# Values of the sum that differ by no more than this part of it are equal.
+ROUNDING = 1e-14
 
 
 class GeodesicUMAP(
@@ -237,7 +244,7 @@ class GeodesicUMAP(
         self.a = a
         self.b = b
 
-    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
+    @afresh
     def fit(self, X, y=None, *, neighbors_graph=None):
         """Fit the density where needed, and embed the samples.
 
@@ -266,16 +273,15 @@ class GeodesicUMAP(
         """
         self._check_curve()
         self._fit_geometry(X, y, neighbors_graph)
-        init = self._check_init()
         n = self.graph_.n_vertices
         distances, nearest = self.graph_.nearest(min(self.n_neighbors, n))
         check_neighbors(nearest, self.n_neighbors)
-        with parallel_kernels(self.n_jobs) as n_threads:
-            self.a_, self.b_ = self._curve()
+        self.a_, self.b_ = self._curve()
+        with parallel_kernels(self.n_jobs):
             self.fuzzy_graph_ = fuzzy_graph(
                 nearest, distances, self.set_op_mix_ratio, self.local_connectivity
             )
-            embedding = self._layout(init, n_threads)
+        embedding = self._layout(self._start(n))
         if not np.isfinite(embedding).all():
             raise ValueError(
                 f"The layout diverged at learning_rate={self.learning_rate!r} and "
@@ -331,11 +337,12 @@ class GeodesicUMAP(
         """
         X, dtype = self._validate_queries(X)
         k = min(self.n_neighbors, self.graph_.n_vertices)
-        distances, nearest = self.graph_.nearest(k + 1, self.graph_.attach(X))
-        check_reached(distances, self.epsilon)
+        seeds = self._attach(X, so_that="they have no place")
+        distances, nearest = self.graph_.nearest(k + 1, seeds)
         smoothing = max(self.min_dist, SMOOTH_SHARE * self.spread)
         places = np.empty((len(X), self.n_components))
-        row_bytes = 4 * 8 * k * (self.n_components + 1)
+        c = self.n_components
+        row_bytes = 8 * (4 * k * (c + 1) + c * (2 * c + len(SHARES)))
         for rows in row_batches(len(X), row_bytes=row_bytes):
             weights = weights_of_nearest(distances[rows])
             neighbors = self.embedding_[nearest[rows, :-1]].astype(np.float64)
@@ -354,9 +361,12 @@ class GeodesicUMAP(
                 "must not exceed spread. Pass a smaller min_dist, or a larger spread."
             )
 
-    def _check_init(self):
-        """Where the samples start, as umap takes it."""
-        n, n_components = self.graph_.n_vertices, self.n_components
+    def _check_n_samples(self, n_samples):
+        self._start(n_samples)
+
+    def _start(self, n):
+        """Where n samples start, as umap takes it."""
+        n_components = self.n_components
         if isinstance(self.init, str):
             # The eigensolver fails; umap treats its small components in the same way.
             tiny = n <= n_components + 1 or n < 2 * n_components
@@ -384,12 +394,18 @@ class GeodesicUMAP(
         a, b = find_ab_params(1.0, self.min_dist / self.spread)
         return float(a * self.spread ** (-2 * b)), float(b)
 
-    def _layout(self, init, n_threads):
+    def _layout(self, init):
         """Places of the vertices of the fuzzy graph."""
-        from umap.umap_ import simplicial_set_embedding
-
         if self.graph_.n_vertices == 1:
             return np.zeros((1, self.n_components))
+        # umap's threads race for each other's places.
+        parallel = self.random_state is None and effective_n_jobs(self.n_jobs) > 1
+        with parallel_kernels(self.n_jobs) if parallel else nullcontext():
+            return self._layout_by_umap(init, parallel)
+
+    def _layout_by_umap(self, init, parallel):
+        from umap.umap_ import simplicial_set_embedding
+
         return simplicial_set_embedding(
             relative_places(self.graph_.X),
             self.fuzzy_graph_.copy(),  # umap drops faint edges in place
@@ -407,8 +423,7 @@ class GeodesicUMAP(
             densmap=False,
             densmap_kwds={},
             output_dens=False,
-            # umap's threads race for each other's places.
-            parallel=self.random_state is None and n_threads > 1,
+            parallel=parallel,
             tqdm_kwds={"disable": not self.verbose, "desc": "layout"},
         )[0]
 
@@ -428,32 +443,25 @@ def check_neighbors(nearest, n_neighbors):
     n_neighbors : int
         How many there should be.
     """
-    n_samples, n_reached = len(nearest), (nearest >= 0).sum(axis=1)
+    (n_samples, k), n_reached = nearest.shape, (nearest >= 0).sum(axis=1)
     if n_samples > 1 and n_reached.max() == 1:
         raise ValueError(
             f"None of the {n_samples} samples reaches another, so that there is "
             "nothing to embed. Raise epsilon, or pass disconnected='connect'."
         )
-    n_short = np.sum(n_reached < n_neighbors)
-    if n_short:
-        warnings.warn(
-            f"{n_short} of {n_samples} samples reach fewer than n_neighbors="
-            f"{n_neighbors} samples, themselves included: {n_reached.min()} at least. "
-            "They have all that they reach. Pass a smaller n_neighbors; components are "
-            "joined by disconnected='connect'.",
-            UserWarning,
-            stacklevel=4,
+    if n_samples < n_neighbors:
+        warn(
+            f"The {n_samples} samples reach fewer than n_neighbors={n_neighbors}, as "
+            "there are no more: each has all of them for neighbours, as far as it "
+            "reaches them. Pass a smaller n_neighbors, or more samples."
         )
-
-
-def check_reached(distances, epsilon):
-    """Refuse new points that no path joins to a training sample."""
-    alone = np.flatnonzero(np.isinf(distances[:, 0]))
-    if len(alone):
-        raise ValueError(
-            f"{len(alone)} of {len(distances)} points (first: row {alone[0]}) have no "
-            f"training sample within epsilon={epsilon}, so that they have no place. "
-            "Raise epsilon, or pass disconnected='connect'."
+    n_short = np.sum(n_reached < k)
+    if n_short:
+        warn(
+            f"{n_short} of {n_samples} samples reach fewer than {k} samples, themselves "
+            f"included: {n_reached.min()} at least. They have all that they reach. "
+            "Join their components, by disconnected='connect' or a larger epsilon or "
+            "n_graph_neighbors; or pass a smaller n_neighbors."
         )
 
 
@@ -550,14 +558,15 @@ def weights_of_nearest(distances):
     with np.errstate(invalid="ignore"):  # 0 / 0
         weights = first / near - first / beyond
     weights = np.where(first == 0, near == 0, weights)
-    # None is nearer than the others.
-    tied = weights.sum(axis=1) == 0
-    weights[tied] = np.isfinite(near[tied])
+    weights[weights.sum(axis=1) == 0] = 1.0  # all k + 1 are equally far
     return weights / weights.sum(axis=1, keepdims=True)
 
 
 def smoothed_median(points, weights, smoothing):
-    """Minimise ``sum_j w_j sqrt(|y - y_j|^2 + s^2)`` over y, by Weiszfeld's steps.
+    """Minimise ``sum_j w_j sqrt(|y - y_j|^2 + s^2)`` over y.
+
+    Each step is the best of Weiszfeld's, which never fails, and parts of Newton's,
+    which is fast where the sum is flat.
 
     Parameters
     ----------
@@ -571,19 +580,81 @@ def smoothed_median(points, weights, smoothing):
     Returns
     -------
     ndarray of shape (n_queries, n_components)
-        Each row depends on its own points and weights alone.
+        Within `PLACE_TOL` times s of the minimum. Each row depends on its own points
+        and weights alone.
     """
     places = weighted_mean(points, weights)
     rows = np.arange(len(points))
     for _ in range(MAX_STEPS):
-        gap = points[rows] - places[rows, None]
-        pull = weights[rows] / np.sqrt((gap**2).sum(axis=2) + smoothing**2)
-        step = weighted_mean(gap, pull)
-        places[rows] += step
-        rows = rows[np.linalg.norm(step, axis=1) > LAST_STEP * smoothing]
-        if len(rows) == 0:
+        near, shares = points[rows], weights[rows]
+        weiszfeld, newton, bound = steps(near, shares, places[rows], smoothing)
+        far = bound > PLACE_TOL * smoothing
+        if not far.any():
             break
+        rows = rows[far]
+        tried = [share * newton[far] for share in SHARES] + [weiszfeld[far]]
+        places[rows] = least(near[far], shares[far], places[rows] + tried, smoothing)
     return places
+
+
+def steps(points, weights, places, smoothing):
+    """Steps towards the minimum of `smoothed_median`, and a bound on its distance.
+
+    With g the gradient, H the Hessian and m no larger than any eigenvalue of H, the
+    minimum is ``sqrt(g H^-1 g / m)`` away, but for a factor that is 1 up to a few
+    times the ratio of that distance to s: H changes by a factor of at most
+    ``exp(2.5 r / s)`` over a distance r.
+
+    Parameters
+    ----------
+    points, weights, smoothing
+        As there.
+    places : ndarray of shape (n_queries, n_components)
+        Where the steps start.
+
+    Returns
+    -------
+    weiszfeld, newton : ndarray of shape (n_queries, n_components)
+        The steps.
+    bound : ndarray of shape (n_queries,)
+        The distance.
+    """
+    gap = points - places[:, None]
+    reach = np.sqrt((gap**2).sum(axis=2) + smoothing**2)
+    pull = weights / reach
+    downhill = (pull[:, :, None] * gap).sum(axis=1)
+    total = pull.sum(axis=1)[:, None]
+    # H = sum_j w_j (I / r_j - g_j g_j^T / r_j^3), whose terms are at least s^2 / r_j^3.
+    outer = (gap * (pull / reach**2)[:, :, None]).swapaxes(1, 2) @ gap
+    hessian = total[:, :, None] * np.eye(places.shape[1]) - outer
+    newton = np.linalg.solve(hessian, downhill[:, :, None])[:, :, 0]
+    least_curvature = (pull * (smoothing / reach) ** 2).sum(axis=1)
+    decrement = (downhill * newton).sum(axis=1)
+    return downhill / total, newton, np.sqrt(np.abs(decrement) / least_curvature)
+
+
+def least(points, weights, tried, smoothing):
+    """The first of the places tried whose sum is least, up to rounding.
+
+    Parameters
+    ----------
+    points, weights, smoothing
+        As `smoothed_median` takes them.
+    tried : ndarray of shape (n_tried, n_queries, n_components)
+        The places.
+
+    Returns
+    -------
+    ndarray of shape (n_queries, n_components)
+        One for each query.
+    """
+    sums = []
+    for places in tried:
+        gap = points - places[:, None]
+        reach = np.sqrt((gap**2).sum(axis=2) + smoothing**2)
+        sums.append((weights * reach).sum(axis=1))
+    best = (sums <= np.min(sums, axis=0) * (1 + ROUNDING)).argmax(axis=0)
+    return tried[best, np.arange(len(best))]
 
 
 def weighted_mean(points, weights):

@@ -1006,3 +1006,23 @@ def test_embedding(moon_distances):
     embedding = tsne.fit_transform(moon_distances)
     nearest = KNeighborsClassifier(3).fit(embedding, LABELS)
     assert nearest.score(embedding, LABELS) > 0.95
+
+
+@pytest.mark.parametrize("n_landmarks", [None, 10])
+def test_points_beyond_floating_point_are_refused(n_landmarks):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    geodesic = GenerativeGeodesicDistance(
+        lambda X: -10 * (X**2).sum(axis=1), n_landmarks=n_landmarks, random_state=0
+    )
+    geodesic.fit(X)
+    with pytest.raises(ValueError, match=r"row 1 is 1e\+153 .*Leave it out"):
+        geodesic.transform(np.array([[0.5, 0.2], [1e153, 0.0]]))
+
+
+@pytest.mark.parametrize("unit", [1e-160, 1e-300, 1e155])
+def test_units_whose_squares_are_no_numbers_are_refused(unit):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    flat = GenerativeGeodesicDistance(lambda X: np.zeros(len(X)))
+    assert flat.fit_transform(X * 1e-130).max() > 1e-130
+    with pytest.raises(ValueError, match=r"extend over .* Bring X to a unit"):
+        flat.fit(X * unit)

@@ -23,7 +23,10 @@ FOUNDATION = {
     "skgengeo._compat",
     "skgengeo._batching",
     "skgengeo._caching",
+    "skgengeo._fitting",
+    "skgengeo._floats",
     "skgengeo._kernels",
+    "skgengeo._warnings",
 }
 
 

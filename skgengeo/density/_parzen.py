@@ -13,7 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._batching import row_batches
-from .._compat import Interval, StrOptions, _fit_context
+from .._compat import Interval, StrOptions
+from .._fitting import afresh
+from .._floats import check_extent
 from ._gaussian_sum import gaussian_blocks, log_sum
 
 # Variance below this share of the mean local variance is rounding, not data.
@@ -22,8 +24,6 @@ VARIANCE_FLOOR = 1e-6
 CANDIDATES = 3
 # What the other kernels add at a sample is this share of the density at least.
 LEAST_SHARE = 1e-6
-# Extents of the data whose squares, and inverse squares, are floating-point numbers.
-SMALLEST, LARGEST = 1e-140, 1e150
 
 
 class ManifoldParzenWindows(BaseEstimator):
@@ -146,7 +146,7 @@ class ManifoldParzenWindows(BaseEstimator):
         self.outlier_exponent = outlier_exponent
         self.rtol = rtol
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @afresh
     def fit(self, X, y=None):
         """Fit a kernel to the neighbourhood of each sample.
 
@@ -176,7 +176,7 @@ class ManifoldParzenWindows(BaseEstimator):
         self.n_neighbors_ = self._choose_n_neighbors(*X.shape)
         self.shrinkage_ = self._choose_shrinkage(X.shape[1])
         self.covariance_scale_ = self._choose_covariance_scale(X.shape[1])
-        _check_unit(X)
+        check_extent(X)
         origin = X.mean(axis=0)
         near, gaussians = _local_gaussians(
             X - origin, self.n_neighbors_, self.shrinkage_
@@ -319,17 +319,6 @@ class ManifoldParzenWindows(BaseEstimator):
             directions = self.directions_[centers[rows]]
             points[rows] += np.einsum("ij,ijk->ik", along[rows], directions)
         return points
-
-
-def _check_unit(X):
-    with np.errstate(over="ignore"):
-        extent = np.ptp(X, axis=0).max()
-    if extent > LARGEST or 0 < extent < SMALLEST:
-        raise ValueError(
-            f"The samples extend over {extent:.3g}, and squares of that leave the "
-            f"range of floating point. Bring X to a unit in which it is {SMALLEST:g} "
-            f"to {LARGEST:g}, or replace values that stand for missing ones."
-        )
 
 
 class Gaussians(NamedTuple):

@@ -7,7 +7,8 @@ from scipy.stats import median_abs_deviation
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, StrOptions, _fit_context
+from .._compat import Interval, StrOptions
+from .._fitting import afresh
 from ._parzen import ManifoldParzenWindows
 from ._protocol import (
     HoldsDensity,
@@ -88,7 +89,7 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         self.density = density
         self.temperature = temperature
 
-    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
+    @afresh
     def fit(self, X, y=None):
         """Fit the density, unless it is fitted already, and choose the temperature.
 

@@ -11,6 +11,7 @@ from scipy.sparse import coo_array
 from sklearn.utils import check_random_state
 
 from .._caching import cached, memory_if_hashable, node_values
+from .._floats import check_extent, check_range
 from ._cost import check_log_cost, log_cost
 from ._edges import (
     NeighborSearch,
@@ -186,6 +187,7 @@ class GeodesicGraph:
             Where a parameter is out of range, the graph has several components and
             `disconnected` is "error", or the metric is degenerate.
         """
+        check_extent(X)
         rule = NeighborhoodRule(epsilon, n_neighbors, disconnected).resolved(len(X))
         search = NeighborSearch(X, n_jobs=n_jobs)
         memory = memory_if_hashable(memory, log_density)
@@ -371,6 +373,16 @@ class GeodesicGraph:
     def estimated_error(self):
         """Largest estimated relative error of an edge."""
         return float(self.edge_errors.max(initial=0.0))
+
+    @property
+    def mean_error(self):
+        """Mean of the `edge_errors`, each weighed by its edge's length in the metric.
+
+        About the relative error of distances. Euclidean lengths have none.
+        """
+        if np.isinf(self.metric.lam) or not self._edge_costs.any():
+            return 0.0
+        return float(np.average(self.edge_errors, weights=self._edge_costs))
 
     @property
     def saturated_share(self):
@@ -562,6 +574,13 @@ class GeodesicGraph:
             n_jobs=self.n_jobs,
         )
         costs[long] = self._costs(profile, length)
+        lost = np.flatnonzero(~np.isfinite(costs[long]))
+        if len(lost):
+            raise ValueError(
+                f"The point in row {i[lost[0]]} is {length[lost[0]]:.3g} from its "
+                "neighbours, and log densities on the way leave the range of floating "
+                "point. Leave it out, or replace values that stand for missing ones."
+            )
         return costs
 
 
@@ -598,15 +617,10 @@ def _check_range(weights, dtype):
     """
     if dtype == np.float64:
         return
-    limits, data = np.finfo(dtype), weights.data
+    data = weights.data
     longest = data.max(initial=0.0) * weights.shape[0]
     shortest = data.min(where=data > 0, initial=np.inf)
-    if longest > limits.max or shortest < limits.tiny:
-        raise ValueError(
-            f"Edges have lengths from {shortest:.3g} to {data.max():.3g}, which "
-            f"{limits.dtype} cannot hold. Pass X in float64, or flatten the density "
-            "with skgengeo.density.TemperedDensity."
-        )
+    check_range(shortest, longest, dtype, "Lengths of paths")
 
 
 def _check_metric(metric):

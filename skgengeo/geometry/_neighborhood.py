@@ -4,12 +4,12 @@ This is the part of a geodesic graph that does not depend on the metric, and all
 costs density evaluations.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from .._warnings import warn
 from ._edges import (
     Edges,
     NeighborSearch,
@@ -230,12 +230,10 @@ def warn_of_bridges(X, rule, neighbors_graph, bridges):
         return
     components, longest, remedy = _components(X, rule, neighbors_graph, bridges)
     edges = "an edge" if len(bridges) == 1 else f"{len(bridges)} edges"
-    warnings.warn(
+    warn(
         f"{components} They were joined by {edges} of the Euclidean "
         f"minimum spanning tree, up to {longest:.6g} long. {remedy}, or "
-        "pass disconnected='inf' to keep the components apart.",
-        UserWarning,
-        stacklevel=3,
+        "pass disconnected='inf' to keep the components apart."
     )
 
 
@@ -319,9 +317,7 @@ def _report_alone(rule, alone, n_points, gap):
             f"{message} Raise epsilon, or pass disconnected='connect' to join each to "
             "its nearest sample."
         )
-    warnings.warn(
-        f"{message} Each is joined to its nearest sample.", UserWarning, stacklevel=2
-    )
+    warn(f"{message} Each is joined to its nearest sample.")
 
 
 def are_neighbors(search, rule, P, Q):

@@ -1,0 +1,42 @@
+"""What every ``fit`` does before and after its own work."""
+
+from functools import wraps
+
+from ._compat import _fit_context
+
+
+def afresh(fit):
+    """Decorate ``fit``: parameters are checked, and what fails is not fitted.
+
+    What an earlier fit has learned is forgotten first, so that no method mixes the
+    two, and what a failed one has learned so far, so that all say "not fitted".
+
+    Parameters
+    ----------
+    fit : function
+        The method ``fit`` of an estimator.
+
+    Returns
+    -------
+    function
+        The method to use.
+    """
+
+    @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
+    @wraps(fit)
+    def fit_afresh(self, *args, **kwargs):
+        _forget(self)
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            _forget(self)
+            raise
+
+    return fit_afresh
+
+
+def _forget(estimator):
+    """Delete the attributes by which scikit-learn knows that an estimator is fitted."""
+    learned = [v for v in vars(estimator) if v.endswith("_") and not v.startswith("__")]
+    for name in learned:
+        delattr(estimator, name)
