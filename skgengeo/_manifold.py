@@ -323,9 +323,9 @@ class GeodesicMDS(
         m = self.n_landmarks
         if m is not None and m <= self.n_components:
             raise ValueError(
-                f"n_landmarks={m} with n_components={self.n_components}: {m} points "
-                f"lie in {m - 1} dimensions. Pass more landmarks, some hundreds, or "
-                "None for all samples."
+                f"n_landmarks={m} with n_components={self.n_components}: there must be "
+                "more landmarks than components. Pass some hundreds, or None for all "
+                "samples."
             )
         if m is not None:
             check_n_landmarks(m, n_samples)
@@ -420,8 +420,8 @@ class GeodesicMDS(
         )
         if n_iter == self.max_iter:
             warn(
-                f"SMACOF was stopped after {n_iter} steps. Raise "
-                f"max_iter={self.max_iter}, or eps={self.eps:g}.",
+                f"SMACOF has not converged after max_iter={n_iter} steps. Pass a "
+                f"larger max_iter, or a larger eps than {self.eps:g}.",
                 ConvergenceWarning,
             )
         return places, n_iter

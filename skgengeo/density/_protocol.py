@@ -4,6 +4,7 @@ A density is an object with ``score_samples(X) -> log p``. Foreign models become
 through `as_density`; nothing else in the package asks what kind of model it has.
 """
 
+import reprlib
 import sys
 import threading
 import warnings
@@ -194,8 +195,8 @@ def as_density(density):
     if callable(density):
         return _CallableDensity(density)
     raise TypeError(
-        f"density={density!r} of type {type(density).__name__} is no density. Pass "
-        f"{ACCEPTED}."
+        f"density={reprlib.repr(density)} of type {type(density).__name__} is no "
+        f"density. Pass {ACCEPTED}."
     )
 
 
@@ -435,7 +436,9 @@ def _speaks_for_itself(density, error):
     """Whether an error of a density is passed on as it is."""
     if isinstance(error, NotFittedError | MemoryError | Warning):
         return True
-    return isinstance(_unwrapped(density), HoldsDensity)
+    model = _unwrapped(density)
+    own = type(model).__module__.split(".")[0] == __name__.split(".")[0]
+    return own and not isinstance(model, _ForeignDensity)
 
 
 def _name(density):
