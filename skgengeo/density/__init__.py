@@ -1,7 +1,14 @@
 """Densities: X -> log p(X). Knows nothing of graphs."""
 
+from ._gradient import log_density_gradient
 from ._parzen import ManifoldParzenWindows
 from ._protocol import as_density, log_density
 from ._tempered import TemperedDensity
 
-__all__ = ["ManifoldParzenWindows", "TemperedDensity", "as_density", "log_density"]
+__all__ = [
+    "ManifoldParzenWindows",
+    "TemperedDensity",
+    "as_density",
+    "log_density",
+    "log_density_gradient",
+]

@@ -1,5 +1,6 @@
 """TemperedDensity: log p / T, for densities that are too steep."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
 from .._fitting import afresh
+from ._gradient import evaluate, gradient_of
 from ._parzen import ManifoldParzenWindows
 from ._protocol import (
     HoldsDensity,
@@ -147,3 +149,40 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         return log_density(self.density_, X) / self.temperature_
+
+    def score_samples_gradient(self, X):
+        """Gradient of the tempered log density at each point.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            That of the density within, divided by the temperature: see
+            :func:`skgengeo.density.log_density_gradient`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.neighbors import KernelDensity
+        >>> from skgengeo.density import TemperedDensity
+        >>> X = np.zeros((4, 2))
+        >>> flat = TemperedDensity(KernelDensity().fit(X), temperature=2.0).fit(X)
+        >>> flat.score_samples_gradient([[3.0, 4.0]]).tolist()
+        [[-1.5, -2.0]]
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False, order="C")
+        return evaluate(self._gradient(), X)[1]
+
+    def _gradient(self):
+        check_is_fitted(self)
+        inner = gradient_of(self.density_)
+        return inner._replace(function=partial(self._divided, inner.function))
+
+    def _divided(self, function, X, scale):
+        values, gradients = function(X, scale)
+        return values / self.temperature_, gradients / self.temperature_
