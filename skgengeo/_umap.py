@@ -23,8 +23,8 @@ SMOOTH_SHARE = 1e-3
 # How far a new point's place may be from the minimum, in units of the smoothing.
 PLACE_TOL = 1e-4
 # Steps to it, at most, and parts of Newton's step that are tried.
-MAX_STEPS, SHARES = 1000, 0.25 ** np.arange(8)
-# Values of the sum that differ by no more than this part of it are equal.
+MAX_STEPS, PARTS = 1000, 0.25 ** np.arange(8)
+# Relative rounding of sums over the neighbours.
 ROUNDING = 1e-14
 
 
@@ -342,7 +342,7 @@ class GeodesicUMAP(
         smoothing = max(self.min_dist, SMOOTH_SHARE * self.spread)
         places = np.empty((len(X), self.n_components))
         c = self.n_components
-        row_bytes = 8 * (4 * k * (c + 1) + c * (2 * c + len(SHARES)))
+        row_bytes = 8 * (4 * k * (c + 1) + c * (2 * c + len(PARTS)))
         for rows in row_batches(len(X), row_bytes=row_bytes):
             weights = weights_of_nearest(distances[rows])
             neighbors = self.embedding_[nearest[rows, :-1]].astype(np.float64)
@@ -452,16 +452,17 @@ def check_neighbors(nearest, n_neighbors):
     if n_samples < n_neighbors:
         warn(
             f"The {n_samples} samples reach fewer than n_neighbors={n_neighbors}, as "
-            "there are no more: each has all of them for neighbours, as far as it "
-            "reaches them. Pass a smaller n_neighbors, or more samples."
+            "there are no more: each has all that it reaches. Pass a smaller "
+            "n_neighbors, or more samples."
         )
     n_short = np.sum(n_reached < k)
     if n_short:
+        wanted = f"n_neighbors={k}" if k == n_neighbors else f"the {k} that there are"
         warn(
-            f"{n_short} of {n_samples} samples reach fewer than {k} samples, themselves "
+            f"{n_short} of {n_samples} samples reach fewer than {wanted}, themselves "
             f"included: {n_reached.min()} at least. They have all that they reach. "
-            "Join their components, by disconnected='connect' or a larger epsilon or "
-            "n_graph_neighbors; or pass a smaller n_neighbors."
+            "Components are joined by disconnected='connect', or by a larger epsilon "
+            "or n_graph_neighbors; or pass a smaller n_neighbors."
         )
 
 
@@ -580,74 +581,46 @@ def smoothed_median(points, weights, smoothing):
     Returns
     -------
     ndarray of shape (n_queries, n_components)
-        Within `PLACE_TOL` times s of the minimum. Each row depends on its own points
-        and weights alone.
+        Within `PLACE_TOL` s of the minimum. Each row depends on its own points and
+        weights alone.
     """
     places = weighted_mean(points, weights)
     rows = np.arange(len(points))
     for _ in range(MAX_STEPS):
-        near, shares = points[rows], weights[rows]
-        weiszfeld, newton, bound = steps(near, shares, places[rows], smoothing)
+        some = points[rows], weights[rows]
+        weiszfeld, newton, bound = steps(*some, places[rows], smoothing)
         far = bound > PLACE_TOL * smoothing
         if not far.any():
             break
         rows = rows[far]
-        tried = [share * newton[far] for share in SHARES] + [weiszfeld[far]]
-        places[rows] = least(near[far], shares[far], places[rows] + tried, smoothing)
+        tried = [part * newton[far] for part in PARTS] + [weiszfeld[far]]
+        places[rows] = least(*(a[far] for a in some), places[rows] + tried, smoothing)
     return places
 
 
 def steps(points, weights, places, smoothing):
-    """Steps towards the minimum of `smoothed_median`, and a bound on its distance.
+    """Weiszfeld's and Newton's steps, and how far the minimum is at most.
 
-    With g the gradient, H the Hessian and m no larger than any eigenvalue of H, the
-    minimum is ``sqrt(g H^-1 g / m)`` away, but for a factor that is 1 up to a few
-    times the ratio of that distance to s: H changes by a factor of at most
-    ``exp(2.5 r / s)`` over a distance r.
-
-    Parameters
-    ----------
-    points, weights, smoothing
-        As there.
-    places : ndarray of shape (n_queries, n_components)
-        Where the steps start.
-
-    Returns
-    -------
-    weiszfeld, newton : ndarray of shape (n_queries, n_components)
-        The steps.
-    bound : ndarray of shape (n_queries,)
-        The distance.
+    With g the gradient, H the Hessian and m no larger than any eigenvalue of H, that
+    is ``sqrt(g H^-1 g / m)``, where it is small beside s: over a distance r the Hessian
+    changes by a factor of at most ``exp(2.5 r / s)``.
     """
     gap = points - places[:, None]
     reach = np.sqrt((gap**2).sum(axis=2) + smoothing**2)
     pull = weights / reach
-    downhill = (pull[:, :, None] * gap).sum(axis=1)
-    total = pull.sum(axis=1)[:, None]
+    downhill, total = (pull[:, :, None] * gap).sum(axis=1), pull.sum(axis=1)[:, None]
     # H = sum_j w_j (I / r_j - g_j g_j^T / r_j^3), whose terms are at least s^2 / r_j^3.
     outer = (gap * (pull / reach**2)[:, :, None]).swapaxes(1, 2) @ gap
-    hessian = total[:, :, None] * np.eye(places.shape[1]) - outer
+    regular = total * (1 + ROUNDING)
+    hessian = regular[:, :, None] * np.eye(places.shape[1]) - outer
     newton = np.linalg.solve(hessian, downhill[:, :, None])[:, :, 0]
-    least_curvature = (pull * (smoothing / reach) ** 2).sum(axis=1)
-    decrement = (downhill * newton).sum(axis=1)
-    return downhill / total, newton, np.sqrt(np.abs(decrement) / least_curvature)
+    curvature = (pull * (smoothing / reach) ** 2).sum(axis=1)
+    decrement = np.abs((downhill * newton).sum(axis=1))
+    return downhill / total, newton, np.sqrt(decrement / curvature)
 
 
 def least(points, weights, tried, smoothing):
-    """The first of the places tried whose sum is least, up to rounding.
-
-    Parameters
-    ----------
-    points, weights, smoothing
-        As `smoothed_median` takes them.
-    tried : ndarray of shape (n_tried, n_queries, n_components)
-        The places.
-
-    Returns
-    -------
-    ndarray of shape (n_queries, n_components)
-        One for each query.
-    """
+    """For each query the first of the places tried whose sum is least, to rounding."""
     sums = []
     for places in tried:
         gap = points - places[:, None]

@@ -300,6 +300,18 @@ def test_symmetric(k, mode):
     np.testing.assert_allclose(graph.toarray(), np.where(either, dense, 0), rtol=1e-12)
 
 
+def test_a_pair_has_the_smaller_of_its_two_distances():
+    """They differ by rounding alone."""
+    one_way = neighbors(n_neighbors=100).fit_transform(X)
+    there = np.where(stored(one_way), one_way.toarray(), np.inf)
+    graph = neighbors(n_neighbors=100, symmetric=True).fit_transform(X)
+    smaller = np.minimum(there, there.T)
+    found = np.where(stored(graph), graph.toarray(), np.inf)
+    np.testing.assert_array_equal(found, smaller)
+    both = np.isfinite(there) & np.isfinite(there.T)
+    assert (there[both] > smaller[both]).any()
+
+
 def test_symmetric_rows_of_new_points_are_the_nearest():
     expected = neighbors().fit(X).transform(NEW)
     assert_same_graph(neighbors(symmetric=True).fit(X).transform(NEW), expected, rtol=0)
@@ -545,6 +557,14 @@ def test_isomap():
     dense = clone(model).fit(D)
     np.testing.assert_allclose(sparse[-1].dist_matrix_, dense.dist_matrix_)
     np.testing.assert_allclose(sparse.transform(NEW), dense.transform(D_NEW))
+
+
+@BRIDGED
+def test_isomap_needs_a_connected_graph():
+    apart = np.vstack([X, X + 50])
+    model = make_pipeline(neighbors(), Isomap(n_neighbors=K, metric="precomputed"))
+    with pytest.raises(RuntimeError, match="cannot be completed with metric='precomp"):
+        model.fit(apart)
 
 
 def test_spectral_clustering():

@@ -1,5 +1,6 @@
 import inspect
 import pickle
+import threading
 import time
 from functools import partial
 
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 import umap
 from joblib import Parallel, delayed, parallel_config
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize, root
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_moons, make_swiss_roll
 from sklearn.decomposition import PCA
@@ -22,7 +23,12 @@ from sklearn.pipeline import make_pipeline
 from umap import umap_
 
 from skgengeo import GeodesicUMAP, _umap
-from skgengeo._umap import fuzzy_graph, smoothed_median, weights_of_nearest
+from skgengeo._umap import (
+    PLACE_TOL,
+    fuzzy_graph,
+    smoothed_median,
+    weights_of_nearest,
+)
 
 from ._densities import normal_log_density
 
@@ -98,6 +104,31 @@ def slow_place(distances, points, smoothing):
 
     start = points[int(np.argmax(weights))]
     return minimize(loss, start, method="BFGS", options={"gtol": 1e-9}).x
+
+
+def gradient(y, points, weights, smoothing):
+    """Of the weighted, smoothed distances."""
+    gap = y - points
+    reach = np.sqrt((gap**2).sum(axis=1) + smoothing**2)
+    return (weights / reach) @ gap
+
+
+def slope(y, *rest):
+    return gradient(np.array([y]), *rest)[0]
+
+
+def exact_median(points, weights, smoothing):
+    """Where the gradient is zero: between the points, or polished by a solver."""
+    rest = points, weights, smoothing
+    if points.shape[1] == 1:
+        low, high = points.min(), points.max()
+        return np.array([brentq(slope, low - 1, high + 1, args=rest, xtol=1e-14)])
+
+    def loss(y):
+        return weights @ np.sqrt(((y - points) ** 2).sum(axis=1) + smoothing**2)
+
+    near = minimize(loss, weights @ points)
+    return root(gradient, near.x, args=rest, tol=1e-14).x
 
 
 # It is umap, on geodesic neighbours
@@ -241,9 +272,11 @@ def test_fuzzy_graph_is_symmetric_within_0_and_1(fitted):
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 10])
 def test_tiny_data(n):
-    few = pytest.warns(UserWarning, match=f"{n} of {n} samples reach fewer than n_nei")
-    with few:
+    message = f"The {n} samples reach fewer than n_neighbors=15, as there are no more"
+    with pytest.warns(UserWarning, match=message) as told:
         found = GeodesicUMAP(random_state=0).fit(X[:n])
+    assert len(told) == 1
+    assert "disconnected" not in str(told[0].message)
     assert found.embedding_.shape == (n, 2)
     assert len(np.unique(found.embedding_, axis=0)) == n
     assert np.isfinite(found.transform(NEW)).all()
@@ -279,9 +312,25 @@ def test_samples_of_a_small_component_are_those_of_a_small_data_set():
 
 def test_fewer_neighbours_are_warned_of():
     Z, _ = islands()
-    with pytest.warns(UserWarning, match="4 of 54 samples reach .*: 4 at least"):
+    message = (
+        f"4 of 54 samples reach fewer than n_neighbors={K},.*: 4 at least.*connect"
+    )
+    with pytest.warns(UserWarning, match=message) as told:
         apart().fit(Z)
+    assert len(told) == 1
     apart(n_neighbors=4).fit(Z)
+
+
+def test_fewer_neighbours_for_two_reasons():
+    Z, _ = islands()
+    few = pytest.warns(
+        UserWarning, match="The 54 samples reach fewer than n_neighbors=60"
+    )
+    short = pytest.warns(
+        UserWarning, match="54 of 54 .* fewer than the 54 that there are"
+    )
+    with few, short:
+        apart(n_neighbors=60).fit(Z)
 
 
 @FEW
@@ -376,6 +425,41 @@ def test_weights_of_nearest():
         weights_of_nearest(rows.astype(float)),
         [[0.5, 0.5, 0], thirds, [0.5, 0.5, 0], [0.75, 0.25, 0]],
     )
+
+
+def scattered(kind, n_components, n=60, k=15):
+    """Points and weights of queries, of which some have a flat sum."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(n, k, n_components))
+    weights = rng.exponential(size=(n, k))
+    if kind == "groups":
+        points, weights = 0.1 * points, np.ones((n, k))
+        points[:, k // 2 :, 0] += 10
+    elif kind == "line":
+        points[..., 1:] = 0
+    elif kind == "pair":
+        points = np.where(np.arange(k)[:, None] < k // 2, 0.0, np.ones_like(points))
+        weights = 1 + 1e-3 * weights
+    return points, weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("kind", ["cloud", "groups", "line", "pair"])
+@pytest.mark.parametrize("n_components", [1, 2, 5])
+@pytest.mark.parametrize("smoothing", [1.0, 0.1, 1e-3])
+def test_median_is_as_near_to_the_minimum_as_it_says(kind, n_components, smoothing):
+    points, weights = scattered(kind, n_components)
+    found = smoothed_median(points, weights, smoothing)
+    for place, near, shares in zip(found, points, weights, strict=True):
+        gap = place - exact_median(near, shares, smoothing)
+        assert np.linalg.norm(gap) < PLACE_TOL * smoothing
+
+
+def test_median_of_points_that_are_hardly_apart_or_very_far():
+    points, weights = scattered("groups", 2)
+    for unit in (1e-8, 1e8):
+        found = smoothed_median(unit * points, weights, 1e-3)
+        assert np.isfinite(found).all()
+        assert (np.abs(found) <= unit * np.abs(points).max(axis=(1, 2))[:, None]).all()
 
 
 def test_median_withstands_a_minority():
@@ -502,6 +586,25 @@ def test_parameters_are_checked(params, message):
         geodesic_umap(**params).fit(X)
 
 
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"init": X[:5]}, "init has shape"),
+        ({"init": X * [0.0, 1.0]}, "Column 0 of init is constant"),
+        ({"init": X * [np.nan, 1.0]}, "init contains NaN"),
+        ({"a": 1.0}, "pass both"),
+        ({"min_dist": 2.0}, "min_dist=2.0"),
+    ],
+    ids=str,
+)
+def test_parameters_are_checked_before_the_density_is_fitted(params, message, watched):
+    with pytest.raises(ValueError, match=message):
+        geodesic_umap(watched(), **params).fit(X)
+    assert watched.fits == []
+    geodesic_umap(watched()).fit(X)
+    assert len(watched.fits) == 1
+
+
 def test_a_layout_that_diverges():
     with pytest.raises(ValueError, match=r"diverged at learning_rate=1e\+39"):
         geodesic_umap(learning_rate=1e39).fit(X)
@@ -610,18 +713,50 @@ def test_two_threads_fit_at_the_same_time():
     assert search.best_score_ > 0.8
 
 
-def test_umap_runs_in_one_thread_at_a_time(monkeypatch):
-    running, most = [], []
+def watch(monkeypatch, *names):
+    """Number of threads in functions of umap, whenever one enters."""
+    running, seen = [], []
 
     def watched(inner, *args, **kwargs):
         running.append(1)
-        most.append(len(running))
-        time.sleep(0.01)
+        seen.append(len(running))
+        time.sleep(0.02)
         result = inner(*args, **kwargs)
         running.pop()
         return result
 
-    for name in ("smooth_knn_dist", "simplicial_set_embedding"):
+    for name in names:
         monkeypatch.setattr(umap_, name, partial(watched, getattr(umap_, name)))
-    Parallel(n_jobs=3, backend="threading")(delayed(fit)(seed) for seed in range(6))
-    assert set(most) == {1}
+    return seen
+
+
+PARALLEL_KERNELS = "smooth_knn_dist", "compute_membership_strengths"
+
+
+def fits_by_three_threads(seeds, **params):
+    Parallel(n_jobs=3, backend="threading")(
+        delayed(geodesic_umap(random_state=seed, **params).fit)(X) for seed in seeds
+    )
+
+
+def test_parallel_kernels_run_in_one_thread_at_a_time(monkeypatch):
+    seen = watch(monkeypatch, *PARALLEL_KERNELS, "simplicial_set_embedding")
+    fits_by_three_threads([None] * 6, n_jobs=2)
+    assert set(seen) == {1}
+    seen = watch(monkeypatch, *PARALLEL_KERNELS)
+    fits_by_three_threads(range(6))
+    assert set(seen) == {1}
+
+
+@pytest.mark.parametrize(("seed", "n_jobs"), [(0, 1), (0, 2), (None, 1)])
+def test_serial_layouts_do_not_wait_for_each_other(seed, n_jobs, monkeypatch):
+    both = threading.Barrier(2, timeout=10)
+    layout = umap_.simplicial_set_embedding
+
+    def at_the_same_time(*args, parallel, **kwargs):
+        assert not parallel
+        both.wait()
+        return layout(*args, parallel=parallel, **kwargs)
+
+    monkeypatch.setattr(umap_, "simplicial_set_embedding", at_the_same_time)
+    fits_by_three_threads([seed] * 2, n_jobs=n_jobs)

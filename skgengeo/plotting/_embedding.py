@@ -1,12 +1,11 @@
 """Embeddings of training samples, and new points among them."""
 
-import warnings
-
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from .._warnings import warn
 from ._colors import MISSING, NumberColors, colors_for
 from ._pyplot import pyplot
 
@@ -277,10 +276,9 @@ def columns_of(embedding, components, name):
         rows = rows[:, list(components)]
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
-        warnings.warn(
+        warn(
             f"{np.sum(~finite)} of the {len(rows)} rows of {name} are not finite, and "
-            "not drawn.",
-            stacklevel=3,
+            "not drawn."
         )
     return rows
 
