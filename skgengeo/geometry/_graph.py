@@ -35,7 +35,7 @@ from ._shortest_paths import (
     distances_between,
     distances_from,
     nearest_from,
-    shortest_path,
+    shortest_paths,
 )
 
 # Beyond this share of its ceiling a cost is called saturated.
@@ -500,7 +500,9 @@ class GeodesicGraph:
         length : float
             The geodesic distance; ``inf`` where there is no path.
         """
-        return shortest_path(self.weights, i, j)
+        ends = Seeds.at([i]), Seeds.at([j])
+        (indices,), (length,) = shortest_paths(self.weights, *ends)
+        return indices, float(length)
 
     def attach(self, Q):
         """Join new points to the graph by edges of the same kind.

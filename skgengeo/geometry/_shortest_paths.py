@@ -190,24 +190,53 @@ def pairs_of_nearest(distances, vertices):
     )
 
 
-def shortest_path(graph, source, target):
-    """Vertices of a shortest path, from source to target, and its length.
+def shortest_paths(graph, seeds, targets, *, n_jobs=None, verbose=False):
+    """Vertices of a shortest path from each row of seeds to the same row of targets.
 
-    Where there is none: no vertices, and ``inf``.
+    Parameters
+    ----------
+    graph : csr_array of shape (n, n)
+        As in `distances_from`.
+    seeds, targets : Seeds
+        The same number of rows.
+    n_jobs : None or int
+        Threads, as in joblib.
+    verbose : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    paths : list of ndarray of int
+        From a seed to a target; empty where there is no path.
+    lengths : ndarray of shape (n_searches,)
+        What `distances_between` gives.
     """
     n = graph.shape[0]
-    distance, parent = np.full(n, np.inf), np.full(n, -1, dtype=np.int64)
-    seeds = Seeds.at([source])
-    until = np.full(n, np.inf)
-    until[target] = 0.0
+    paths, lengths = [None] * seeds.n_searches, np.empty(seeds.n_searches)
     arrays = graph.indptr, graph.indices, graph.data
-    _search(*arrays, seeds.vertex, seeds.distance, until, distance, parent)
-    if np.isinf(distance[target]):
-        return np.empty(0, dtype=np.int64), np.inf
-    path = [target]
-    while path[-1] != source:
+
+    def _search_rows(rows):
+        for row in rows:
+            start, stop = seeds.take([row]), targets.take([row])
+            distance, parent = np.full(n, np.inf), np.full(n, -1, dtype=np.int64)
+            until = np.full(n, np.inf)
+            np.minimum.at(until, stop.vertex, stop.distance)
+            lengths[row] = _search(
+                *arrays, start.vertex, start.distance, until, distance, parent
+            )
+            last = int(np.argmin(distance + until))
+            paths[row] = _back(parent, last) if lengths[row] < np.inf else []
+
+    _run(_search_rows, _slices(seeds.n_searches), n_jobs, verbose)
+    return [np.array(path, dtype=np.int64) for path in paths], lengths
+
+
+def _back(parent, vertex):
+    """Vertices from a root of the search to a vertex."""
+    path = [vertex]
+    while parent[path[-1]] >= 0:
         path.append(parent[path[-1]])
-    return np.array(path[::-1], dtype=np.int64), float(distance[target])
+    return path[::-1]
 
 
 def through_seeds(seeds, distances):

@@ -10,7 +10,7 @@ from skgengeo.geometry._shortest_paths import (
     distances_between,
     distances_from,
     nearest_from,
-    shortest_path,
+    shortest_paths,
     through_seeds,
 )
 
@@ -195,6 +195,11 @@ def test_nearest_of_no_searches():
 # Paths
 
 
+def shortest_path(graph, i, j):
+    (vertices,), (length,) = shortest_paths(graph, Seeds.at([i]), Seeds.at([j]))
+    return vertices, length
+
+
 @pytest.mark.parametrize("degree", [1, 2, 6])
 def test_shortest_path_is_a_path_of_that_length(degree):
     graph = random_graph(degree, degree=degree)
@@ -215,6 +220,27 @@ def test_shortest_path_is_a_path_of_that_length(degree):
 def _triples(graph):
     graph = graph.tocoo()
     return graph.row.tolist(), graph.col.tolist(), graph.data.tolist()
+
+
+@pytest.mark.parametrize("zeros", [0.1, 0.6])
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_paths_between_points_beside_the_graph(zeros, n_jobs):
+    graph = random_graph(7, zeros=zeros, ties=True)
+    dense = {(i, j): w for i, j, w in zip(*_triples(graph), strict=True)}
+    seeds, targets = (random_seeds(s, 60, graph.shape[0]) for s in (0, 1))
+    paths, lengths = shortest_paths(graph, seeds, targets, n_jobs=n_jobs)
+    np.testing.assert_array_equal(lengths, distances_between(graph, seeds, targets))
+    assert np.isinf(lengths).any()
+    ends = zip(rows_of(seeds), rows_of(targets), strict=True)
+    for path, length, (start, stop) in zip(paths, lengths, ends, strict=True):
+        if np.isinf(length):
+            assert len(path) == 0
+            continue
+        steps = zip(path[:-1].tolist(), path[1:].tolist(), strict=True)
+        inside = sum(dense[step] for step in steps)
+        first = min(d for v, d in start if v == path[0])
+        last = min(d for v, d in stop if v == path[-1])
+        assert first + inside + last == pytest.approx(length, rel=1e-14)
 
 
 def test_path_to_itself():
