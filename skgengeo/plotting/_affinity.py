@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from ._pyplot import pyplot
+from ._pyplot import check_axes, pyplot
 
 CROSS = {
     "marker": "X",
@@ -165,6 +165,7 @@ class AffinityDisplay:
             The display itself.
         """
         plt = pyplot()
+        check_axes(ax)
         if ax is None:
             _, ax = plt.subplots(layout="compressed")  # the bar is as high as the axes
         if "norm" not in kwargs:

@@ -1,9 +1,11 @@
 """Colours of samples: one for each label, or a scale of numbers."""
 
-from numbers import Real
+from datetime import datetime
+from numbers import Complex, Real
 
 import numpy as np
 
+from .._warnings import warn
 from ._pyplot import pyplot
 
 MISSING = "#c4c4c4"
@@ -44,7 +46,9 @@ def colors_for(groups, cmap, scale):
     given = [column for column in columns if column is not None]
     if not given:
         return None, columns
+    check_of_one_kind(list(groups), columns)
     if are_labels(np.concatenate([values[~missing] for values, missing in given])):
+        warn_of_strangers(list(groups), columns)
         order = [label for y, _ in groups.values() for label in categories(y)]
         return LabelColors(given, order, cmap), columns
     return NumberColors(given, cmap, scale), columns
@@ -80,9 +84,9 @@ class LabelColors:
         return {"c": np.array([*self.colors, rgba(MISSING)])[codes]}
 
     def entries(self):
-        """Label and colour of each entry of the legend."""
+        """Text and colour of the entries of the legend: labels, and others."""
         found = list(zip(self.labels, self.colors, strict=True))
-        return [*found, ("missing", rgba(MISSING))] if self.any_missing else found
+        return found, [("missing", rgba(MISSING))] if self.any_missing else []
 
 
 class NumberColors:
@@ -120,7 +124,7 @@ class NumberColors:
 
     def entries(self):
         """None: there is a colour bar."""
-        return []
+        return [], []
 
 
 def as_column(y, n_rows, name):
@@ -145,21 +149,63 @@ def as_column(y, n_rows, name):
     Raises
     ------
     ValueError
-        Where there is not one value for each sample, or one is infinite.
+        Where there is not one value for each sample, or one is infinite or complex.
     """
+    if getattr(getattr(y, "dtype", None), "kind", None) in ("m", "M"):
+        y = np.asarray(y, dtype=f"{y.dtype.kind}8[us]")  # others become integers
     values = np.asarray(y, dtype=object)
     if values.shape != (n_rows,):
+        remedy = f" Pass np.ravel({name})." if values.shape == (n_rows, 1) else ""
         raise ValueError(
             f"{name} has shape {values.shape}, and {n_rows} samples are drawn: it must "
-            f"have shape ({n_rows},), a label or a number for each."
+            f"have shape ({n_rows},), a label or a number for each.{remedy}"
         )
     for i, value in enumerate(values):
+        if isinstance(value, Complex) and not isinstance(value, Real):
+            raise ValueError(
+                f"{name} has the complex number {value} at row {i}, for which there is "
+                f"no scale of colours. Pass np.abs({name}), or its angle or real part."
+            )
         if is_number(value) and np.isinf(value):
             raise ValueError(
                 f"{name} has {value} at row {i}, which no scale of colours reaches. "
                 "Replace it by a finite value, or by NaN to draw it grey."
             )
     return values, np.array([is_missing(value) for value in values], dtype=bool)
+
+
+def check_of_one_kind(names, columns):
+    """Refuse numbers in one group, and nothing but other values in another."""
+    numbers, words = {}, {}
+    for name, column in zip(names, columns, strict=True):
+        values = [] if column is None else column[0][~column[1]]
+        if len(values) and all(is_number(value) for value in values):
+            numbers[name] = values[0]
+        elif len(values) and not any(is_number(value) for value in values):
+            words[name] = values[0]
+    if numbers and words:
+        (of_numbers, number), (of_words, word) = *numbers.items(), *words.items()
+        raise ValueError(
+            f"{of_numbers} has numbers, such as {number}, and {of_words} has labels, "
+            f"such as {word!r}: no colours compare them. Pass the same for both."
+        )
+
+
+def warn_of_strangers(names, columns):
+    """Warn where two groups have labels, and none in common."""
+    texts = {
+        name: sorted({as_text(value) for value in column[0][~column[1]]})
+        for name, column in zip(names, columns, strict=True)
+        if column is not None and not column[1].all()
+    }
+    if len(texts) == 2 and set.isdisjoint(*map(set, texts.values())):
+        said = " and ".join(
+            f"{name} ({found[0]!r}, ...)" for name, found in texts.items()
+        )
+        warn(
+            f"{said} have no label in common, so that no colour is in both. Unless the "
+            "new points are of other classes, write labels in the same way."
+        )
 
 
 def is_missing(value):
@@ -181,7 +227,9 @@ def are_labels(values):
 
 
 def as_text(label):
-    """A label as the legend has it: whole numbers without a point."""
+    """A label as the legend has it: no point in whole numbers, no hour in days."""
+    if isinstance(label, datetime):
+        return str(label).removesuffix(" 00:00:00")
     return str(int(label) if is_number(label) and label == int(label) else label)
 
 

@@ -7,27 +7,31 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._warnings import warn
 from ._colors import MISSING, NumberColors, colors_for
-from ._pyplot import pyplot
+from ._pyplot import check_axes, pyplot
 
 PLAIN = "#0072b2"
 SCALE = ("norm", "vmin", "vmax")
+# Letters that a marker and the gap between columns of the legend are wide.
+GAP = 4
 
 
 class EmbeddingDisplay:
     """Samples in an embedding of two or three components.
 
     Training samples are small dots, new points larger ones with a black rim. Both have
-    the colours of labels, with a legend, or of numbers, with a colour bar. It is
-    recommended to use :meth:`EmbeddingDisplay.from_estimator` to create a display. All
-    parameters are stored as attributes.
+    the colours of labels, with a legend, or of numbers, with a colour bar. The axes
+    have one scale, so that distances are seen as they are. It is recommended to use
+    :meth:`EmbeddingDisplay.from_estimator` to create a display. All parameters are
+    stored as attributes.
 
     Parameters
     ----------
     embedding : array-like of shape (n_samples, n_components)
         Where the training samples lie.
     y : array-like of shape (n_samples,) or None, default=None
-        What colours them. Words, booleans, categories and at most 20 distinct whole
-        numbers are labels; other numbers are values on a scale. None and NaN are grey.
+        What colours them. Words, booleans, categories, dates and at most 20 distinct
+        whole numbers are labels; other numbers are values on a scale. None and NaN are
+        grey.
     embedding_new : array-like of shape (n_new, n_components) or None, default=None
         Where new points lie.
     y_new : array-like of shape (n_new,) or None, default=None
@@ -47,7 +51,7 @@ class EmbeddingDisplay:
     colorbar_ : matplotlib.colorbar.Colorbar or None
         The colour bar, where there is one.
     ax_ : matplotlib.axes.Axes
-        What was drawn on.
+        What was drawn on, in equal aspect; ``ax_.set_aspect("auto")`` fills the figure.
     figure_ : matplotlib.figure.Figure
         The figure of the axes.
 
@@ -150,10 +154,10 @@ class EmbeddingDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes or None, default=None
-            What to draw on, of ``projection="3d"`` for three components; None makes a
-            figure.
+            What to draw on, of ``projection="3d"`` for three components; a figure of
+            ``layout="compressed"`` has room for the legend. None makes one.
         components : sequence of int or None, default=None
-            The two or three columns to draw; None draws all.
+            The two or three columns to draw, each another; None draws all.
         cmap : str, Colormap or None, default=None
             Colours of the labels or the scale of numbers. None takes 20 strong colours
             for labels, and those of "turbo" for more.
@@ -161,7 +165,9 @@ class EmbeddingDisplay:
             Whether to draw the legend, or the colour bar.
         legend_kw : dict or None, default=None
             For :meth:`matplotlib.axes.Axes.legend`, which puts the legend to the right
-            of the axes; ``{"loc": "best"}`` puts it inside.
+            of the axes; ``{"loc": "best"}`` puts it inside. Its last entry counts the
+            labels that have no room beside the axes in half the width of the figure;
+            `ncols` shows all in so many columns.
         new_kw : dict or None, default=None
             For :meth:`matplotlib.axes.Axes.scatter`, which draws the new points.
         **kwargs : dict
@@ -176,9 +182,11 @@ class EmbeddingDisplay:
         Warns
         -----
         UserWarning
-            Where rows are not drawn, because they are not finite.
+            Where rows are not drawn, because they are not finite, or `y` and `y_new`
+            have no label in common.
         """
         pyplot()  # or an error that helps
+        check_axes(ax)
         rows = columns_of(self.embedding, components, "embedding")
         names = self._names(components)
         new = self._new_rows(components, rows)
@@ -230,13 +238,15 @@ class EmbeddingDisplay:
             drawn = self.scatter_ if self.y is not None else self.scatter_new_
             self.colorbar_ = self.figure_.colorbar(drawn, ax=self.ax_, label=title)
             return
-        entries = colors.entries() if colors else []
+        labels, others = colors.entries() if colors else ([], [])
         if self.scatter_new_ is not None:
-            entries += [] if colors else [("training samples", MISSING)]
-            entries += [("new points", self._fill_of_new(colors))]
-        if entries:
-            handles = [handle(*entry) for entry in entries]
-            options = {**beside(self.ax_, len(handles)), "title": title, **options}
+            others = others if colors else [("training samples", MISSING)]
+            others = [*others, ("new points", self._fill_of_new(colors))]
+        if labels or others:
+            options = {"title": title, **options}
+            beside = BesideAxes(self.ax_, options)
+            handles = [handle(*entry) for entry in beside.entries(labels, others)]
+            options = {**beside.options(len(handles)), **options}
             self.legend_ = self.ax_.legend(handles=handles, **options)
 
     def _fill_of_new(self, colors):
@@ -285,11 +295,13 @@ def columns_of(embedding, components, name):
 
 def check_components(components, n, name):
     """Refuse columns that are not there, and other than two or three."""
-    found = set(np.ravel(components)) <= set(range(n))
-    if np.shape(components) not in [(2,), (3,)] or not found:
+    found = np.ravel(components).tolist()
+    named = all(type(c) is int and 0 <= c < n for c in found)
+    several = np.shape(components) in [(2,), (3,)] and len(set(found)) == len(found)
+    if not (named and several):
         raise ValueError(
             f"components={components!r}: it must name two or three of the {n} columns "
-            f"of {name}, from 0 to {n - 1}."
+            f"of {name}, from 0 to {n - 1}, each once."
         )
 
 
@@ -352,26 +364,66 @@ def plain_of_new(colors):
     return PLAIN if colors is None else "black"
 
 
-def beside(ax, n_entries):
-    """Options of a legend to the right of the axes, about as high as they are."""
-    height = 72 * ax.get_position().height * ax.figure.get_figheight()
-    n_rows = max(1, int(height / (1.55 * pyplot().rcParams["font.size"])))
-    # Tick labels and names stand to the right of axes in 3-D.
-    right = 1.12 if ax.name == "3d" else 1
-    return {
-        "loc": "upper left",
-        "bbox_to_anchor": (right, 1),
-        "ncols": -(-n_entries // n_rows),
-        "handlelength": 1,
-        "handletextpad": 0.4,
-        "columnspacing": 1,
-    }
+class BesideAxes:
+    """A legend to the right of the axes, about as high, and half as wide as the figure.
+
+    Parameters
+    ----------
+    ax : Axes
+        What it explains.
+    options : dict
+        Those of the legend that were given, and its title.
+    """
+
+    def __init__(self, ax, options):
+        size = pyplot().rcParams["font.size"]
+        height, width = (
+            72 / ax.figure.dpi * x for x in (ax.bbox.height, ax.figure.bbox.width)
+        )
+        self.ax = ax
+        self.n_rows = max(2, int(height / (1.55 * size)) - bool(options["title"]))
+        # A letter is about 0.6 of its height wide.
+        self.n_letters = max(8, int(width / 2 / (0.6 * size)))
+        self.is_limited = "ncols" not in options
+
+    def entries(self, labels, others):
+        """Those that have room, and the number of labels that have not."""
+        if not self.is_limited:
+            return [*labels, *others]
+        most = self.n_letters - GAP
+        labels = [(shortened(text, most), color) for text, color in labels]
+        longest = max(len(text) for text, _ in [*labels, *others])
+        room = self.n_rows * max(1, self.n_letters // (longest + GAP)) - len(others)
+        if len(labels) <= room:
+            return [*labels, *others]
+        shown = max(1, room - 1)
+        return [*labels[:shown], (f"and {len(labels) - shown} more", None), *others]
+
+    def options(self, n_entries):
+        """Where it stands, and in how many columns."""
+        # Tick labels and names stand to the right of axes in 3-D.
+        right = 1.12 if self.ax.name == "3d" else 1
+        return {
+            "loc": "upper left",
+            "bbox_to_anchor": (right, 1),
+            "ncols": -(-n_entries // self.n_rows),
+            "handlelength": 1,
+            "handletextpad": 0.4,
+            "columnspacing": 1,
+        }
+
+
+def shortened(text, most):
+    """A text of at most so many letters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def handle(label, color):
-    """Entry of the legend."""
+    """Entry of the legend; without a marker where the colour is None."""
     from matplotlib.lines import Line2D
 
+    if color is None:
+        return Line2D([], [], label=label, ls="")
     rim = "black" if isinstance(color, str) and color == "none" else color
     style = {"ls": "", "marker": "o", "color": color, "markeredgecolor": rim}
     return Line2D([], [], label=label, **style)

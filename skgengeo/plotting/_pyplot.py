@@ -11,3 +11,14 @@ def pyplot():
             "pip install 'skgengeo[plot]'."
         ) from error
     return plt
+
+
+def check_axes(ax):
+    """Refuse what is neither None nor axes that can be drawn on."""
+    if ax is None or hasattr(ax, "scatter"):
+        return
+    what = f"array of shape {ax.shape}" if hasattr(ax, "shape") else type(ax).__name__
+    raise TypeError(
+        f"ax is of type {what}, and one matplotlib.axes.Axes is drawn on. Pass one, "
+        "such as axes[0] or axes[0, 0] of plt.subplots, or None for a new figure."
+    )

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgengeo import GenerativeGeodesicDistance, GeodesicMDS
-from skgengeo.plotting import EmbeddingDisplay
+from skgengeo.plotting import AffinityDisplay, EmbeddingDisplay
 from skgengeo.plotting._colors import MISSING, STRONG
 
 RNG = np.random.default_rng(0)
@@ -245,6 +245,66 @@ def test_many_labels(n_labels):
     assert display.legend_.get_window_extent().y0 > 0
 
 
+DAYS = np.datetime64("2020-01-01") + np.arange(40)
+MANY = {
+    "words": [f"the name of type {i}" for i in range(40)],
+    "long words": [f"a name of type {i} that has no end" * 3 for i in range(40)],
+    "days": pd.Series(DAYS, name="day"),
+    "hours": pd.Series(pd.date_range("2020-01-01", periods=40, freq="7h")),
+}
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2)], ids=["one panel", "four panels"])
+@pytest.mark.parametrize("n_components", [2, 3])
+@pytest.mark.parametrize("y", MANY.values(), ids=MANY)
+def test_a_legend_of_many_labels_stays_in_the_figure(y, n_components, shape, pyplot):
+    projection = "3d" if n_components == 3 else None
+    figure, axes = pyplot.subplots(
+        *shape,
+        squeeze=False,
+        layout="compressed",
+        subplot_kw={"projection": projection},
+    )
+    old, new = X[:, :n_components], X_NEW[:, :n_components]
+    display = of_arrays(embedding=old, embedding_new=new, y=y).plot(axes[0, -1])
+    figure.canvas.draw()
+    texts = [text.get_text() for text in display.legend_.get_texts()]
+    *labels, more, last = texts
+    assert last == "new points"
+    assert more == f"and {40 - len(labels)} more"
+    box = display.legend_.get_window_extent()
+    assert box.x1 <= figure.bbox.x1
+    assert box.y0 >= 0
+    assert 1 <= len(labels) < 40
+
+
+def test_all_labels_in_as_many_columns_as_asked_for():
+    y = MANY["words"]
+    display = of_arrays(y=y).plot(legend_kw={"ncols": 4, "fontsize": 4})
+    assert sorted(legend_of(display)) == sorted(y)
+
+
+DATES = {
+    "datetime64[D]": DAYS,
+    "datetime64[ns]": DAYS.astype("datetime64[ns]"),
+    "pandas": pd.Series(DAYS),
+    "polars": pl.Series(DAYS),
+    "index": pd.DatetimeIndex(DAYS),
+}
+
+
+@pytest.mark.parametrize("y", DATES.values(), ids=DATES)
+def test_dates_are_labels(y):
+    display = of_arrays(y=y[np.arange(40) % 3]).plot()
+    assert list(legend_of(display)) == ["2020-01-01", "2020-01-02", "2020-01-03"]
+
+
+def test_times_are_labels():
+    y = np.array([1500, 60_000, "NaT"] * 13 + [1500], dtype="timedelta64[ms]")
+    display = of_arrays(y=y.astype("timedelta64[ns]")).plot()
+    assert list(legend_of(display)) == ["0:00:01.500000", "0:01:00", "missing"]
+
+
 def test_strong_colours_can_be_told_apart():
     drawn = np.array([lab(color) for color in (*STRONG, MISSING, "white")])
     apart = np.linalg.norm(drawn[:, None] - drawn, axis=-1)
@@ -404,6 +464,33 @@ def test_one_colour_without_y():
     np.testing.assert_array_equal(areas, NUMBERS)
 
 
+NUMBERS_OR_LABELS = [
+    (NUMBERS, WORDS[:7]),
+    (np.arange(40) % 3, ["0", "1", "2", "0", "1", "2", "0"]),
+    (WORDS, np.arange(7)),
+    (np.arange(40) % 2 == 0, np.arange(7) % 2),
+]
+
+
+@pytest.mark.parametrize(("y", "y_new"), NUMBERS_OR_LABELS)
+def test_numbers_and_labels_are_not_compared(y, y_new, pyplot):
+    with pytest.raises(
+        ValueError, match=r"has numbers, such as .* has labels, such as"
+    ):
+        with_new(y=y, y_new=y_new).plot()
+    assert pyplot.get_fignums() == []
+
+
+@pytest.mark.parametrize("y_new", [["Cat", "Dog", "Ant"] * 2 + [None], ["eel"] * 7])
+def test_labels_of_which_none_is_in_both_are_warned_of(y_new):
+    match = r"y \('ant', ...\) and y_new \('.*', ...\) have no label in common"
+    with pytest.warns(UserWarning, match=match) as told:
+        with_new(y=WORDS, y_new=y_new).plot()
+    assert told[0].filename == __file__
+    with_new(y=WORDS, y_new=[None] * 7).plot()
+    with_new(y=WORDS, y_new=["eel"] * 6 + ["cat"]).plot()
+
+
 # The legend
 
 
@@ -421,6 +508,12 @@ def test_the_legend_has_the_name_of_a_series():
     display = of_arrays(y=pd.Series(NUMBERS, name="height")).plot()
     assert display.colorbar_.ax.get_ylabel() == "height"
     assert of_arrays(y=NUMBERS).plot().colorbar_.ax.get_ylabel() == ""
+
+
+def test_the_legend_in_a_part_of_a_figure(pyplot):
+    parts = pyplot.figure(layout="compressed").subfigures(1, 2)
+    display = of_arrays(y=WORDS).plot(parts[0].subplots())
+    assert list(legend_of(display)) == ["ant", "cat", "dog"]
 
 
 @pytest.mark.parametrize("embedding", [PLANE, X[:, :3]], ids=["2-D", "3-D"])
@@ -462,12 +555,22 @@ def test_the_legend_hides_nothing_unless_it_is_told_to(embedding):
             r"components=1: it must name two",
         ),
         ({"embedding": X}, {"components": (0, -1)}, r"from 0 to 3"),
+        (
+            {"embedding": X},
+            {"components": [0, 0]},
+            r"\[0, 0\].*each once",
+        ),
+        ({"embedding": X}, {"components": (1, 2, 1)}, "each once"),
+        ({"embedding": X}, {"components": (True, False)}, "it must name two"),
+        ({"embedding": X}, {"components": (0.0, 1.0)}, "it must name two"),
         ({"embedding": X[0]}, {}, "Expected 2D array, got 1D"),
         ({"embedding_new": X[:, :3]}, {}, r"embedding_new has 3 comp.*embedding has 2"),
         ({"embedding_new": X}, {}, r"embedding_new has 4 components, and 2 or 3"),
         ({"axis_names": ["a"]}, {}, r"axis_names has 1 names, and embedding has 2"),
         ({"y": WORDS[:30]}, {}, r"y has shape \(30,\), and 40 samples.*shape \(40,\)"),
-        ({"y": WORDS[:, None]}, {}, r"y has shape \(40, 1\)"),
+        ({"y": WORDS[:, None]}, {}, r"y has shape \(40, 1\).*Pass np.ravel\(y\)"),
+        ({"y": pd.DataFrame({"a": WORDS})}, {}, r"\(40, 1\).*Pass np.ravel\(y\)"),
+        ({"y": NUMBERS * 1j}, {}, r"y has the complex number .* at row 0.*np.abs\(y\)"),
         ({"y": "cat"}, {}, r"y has shape \(\)"),
         ({"y": [*NUMBERS[:-1], np.inf]}, {}, r"y has inf at row 39.*NaN to draw it gr"),
         ({"y_new": WORDS}, {}, "y_new colours new points, and there are none"),
@@ -497,6 +600,26 @@ def test_axes_of_other_dimensions(pyplot, n_components, projection, needed):
     message = rf"{n_components} components.*projection '{projection}'.*need '{needed}'"
     with pytest.raises(ValueError, match=message):
         of_arrays(embedding=X[:, :n_components]).plot(ax)
+
+
+@pytest.mark.parametrize(
+    ("ax", "what"),
+    [
+        (lambda plt: plt.subplots(2, 2)[1], r"array of shape \(2, 2\)"),
+        (lambda plt: list(plt.subplots(2)[1]), "list"),
+        (lambda plt: plt.figure(), "Figure"),
+    ],
+    ids=["array", "list", "figure"],
+)
+def test_what_is_no_axes(ax, what, pyplot):
+    for display in (
+        of_arrays(),
+        AffinityDisplay(X=PLANE, affinity=X[:, 2], anchor=PLANE[0]),
+    ):
+        with pytest.raises(
+            TypeError, match=rf"ax is of type {what}.*such as axes\[0\]"
+        ):
+            display.plot(ax(pyplot))
 
 
 @pytest.mark.parametrize(
