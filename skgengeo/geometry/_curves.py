@@ -1,0 +1,648 @@
+"""Curves: their length, points along them, and relaxation towards geodesics.
+
+A curve is a polyline. Between nodes x_k at constant speed, a geodesic minimises the
+energy E = n sum_k |x_{k+1} - x_k|^2 c_k c_{k+1} of n segments, whose square root
+approximates the length. In log c it is ``n |u|^2 exp(log c_k + log c_{k+1})``, which
+is right to second order in the spacing, and exact to fourth order in what counts, the
+length of the curve found.
+
+E is minimised by Newton's method with damping, all curves at once. Its Hessian is
+block-tridiagonal, and exact but for the Hessians of log p at the nodes, which are
+learned from the gradients of successive steps. The damping is relative to the part of
+the Hessian that holds the nodes together, so that the number of steps does not depend
+on the number of nodes.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from .._batching import row_batches
+from ._cost import check_log_cost, log_cost
+from ._edges import segment_lengths
+from ._quadrature import EdgeProfile, Segments, edge_costs, profile_edges
+
+# A curve is measured in as many pieces at least.
+MIN_PIECES = 16
+# Damping: at first; what a step that went as predicted divides it by; what a bad one
+# multiplies it by; where no smaller step helps, as at a jump of log p.
+DAMPING, EASE, BRAKE, STALLED = 1.0, 8.0, 4.0, 1e10
+LEAST_DAMPING = 1e-3
+# Shares of the predicted decrease: of a good step, a fair one, and one that is taken.
+GOOD, FAIR, TAKEN = 0.75, 0.25, 1e-4
+# A secant this near to a right angle teaches nothing.
+MIN_COSINE = 1e-2
+
+
+class ArcLengths(NamedTuple):
+    """Geodesic length along polylines, polyline after polyline.
+
+    Attributes
+    ----------
+    indptr : ndarray of shape (n_curves + 1,)
+        Entries of curve p are ``indptr[p]:indptr[p + 1]``.
+    position : ndarray of shape (n_entries,)
+        In vertices from the start: 2.5 is halfway from vertex 2 to vertex 3. Every
+        vertex is there, and more positions between, as the quadrature needed them.
+    length : ndarray of shape (n_entries,)
+        Geodesic length from the start to that position.
+    n_evaluations : int
+        Density evaluations spent.
+    """
+
+    indptr: np.ndarray
+    position: np.ndarray
+    length: np.ndarray
+    n_evaluations: int
+
+    @property
+    def totals(self):
+        """Length of each curve, of shape (n_curves,)."""
+        return self.length[self.indptr[1:] - 1]
+
+
+class Relaxation(NamedTuple):
+    """Relaxed curves.
+
+    Attributes
+    ----------
+    curves : list of ndarray of shape (n_nodes, n_features)
+        From start to end at constant speed, to the discretisation. Where nothing
+        shorter was found, the start itself, with as many vertices as it has.
+    lengths : ndarray of shape (n_curves,)
+        Geodesic lengths, by the quadrature.
+    converged : ndarray of bool of shape (n_curves,)
+        Whether the minimum of the energy was reached and is no longer than the start.
+    n_steps : ndarray of int of shape (n_curves,)
+        Steps of the minimisation.
+    n_evaluations : int
+        Density evaluations, with those that gave a gradient too.
+    n_gradients : int
+        Those that gave a gradient.
+    """
+
+    curves: list
+    lengths: np.ndarray
+    converged: np.ndarray
+    n_steps: np.ndarray
+    n_evaluations: int
+    n_gradients: int
+
+
+def arc_lengths(curves, log_density, metric, *, quad_tol=1e-3, n_jobs=None):
+    """Geodesic length along each polyline.
+
+    Parameters
+    ----------
+    curves : sequence of ndarray of shape (n_vertices, n_features)
+        Polylines of one vertex or more each; an array of shape
+        (n_curves, n_nodes, n_features) is one too.
+    log_density : callable
+        Points of shape (n, n_features) -> log p of shape (n,).
+    metric : Metric
+        λ, log p0 and the exponent.
+    quad_tol : float, default=1e-3
+        Relative tolerance of the length of a segment.
+    n_jobs : None or int
+        As in scikit-learn; no part of the result.
+
+    Returns
+    -------
+    ArcLengths
+        Cumulative, so that `points_at` finds any fraction of the length.
+
+    Raises
+    ------
+    ValueError
+        Where the metric is degenerate on a curve.
+    """
+    lengths, log_ratio = _measured(curves, log_density, metric, quad_tol, n_jobs)
+    check_log_cost(log_ratio, lam=metric.lam, exponent=metric.exponent)
+    return lengths
+
+
+def curve_lengths(curves, log_density, metric, *, quad_tol=1e-3, n_jobs=None):
+    """Geodesic length of each polyline.
+
+    Parameters and errors are those of `arc_lengths`, which tells more.
+
+    Returns
+    -------
+    ndarray of shape (n_curves,)
+        Zero for a curve of one vertex.
+    """
+    return arc_lengths(
+        curves, log_density, metric, quad_tol=quad_tol, n_jobs=n_jobs
+    ).totals
+
+
+def points_at(curves, lengths, fractions):
+    """Points at fractions of the geodesic length of each polyline.
+
+    Parameters
+    ----------
+    curves : sequence of ndarray of shape (n_vertices, n_features)
+        The polylines.
+    lengths : ArcLengths
+        Along them.
+    fractions : ndarray of shape (n_fractions,) or (n_curves, n_fractions)
+        From 0, the first vertex, to 1, the last: there to the last bit.
+
+    Returns
+    -------
+    ndarray of shape (n_curves, n_fractions, n_features)
+        Points on the polylines.
+    """
+    fractions = np.asarray(fractions, dtype=np.float64)
+    fractions = np.broadcast_to(fractions, (len(curves), fractions.shape[-1]))
+    points = np.empty((*fractions.shape, curves[0].shape[1] if len(curves) else 0))
+    for p, (curve, fraction) in enumerate(zip(curves, fractions, strict=True)):
+        own = slice(lengths.indptr[p], lengths.indptr[p + 1])
+        length, position = lengths.length[own], lengths.position[own]
+        at = np.interp(fraction * length[-1], length, position)
+        at[fraction == 0], at[fraction == 1] = 0, len(curve) - 1
+        before = np.minimum(at.astype(int), max(len(curve) - 2, 0))
+        after = np.minimum(before + 1, len(curve) - 1)
+        t = (at - before)[:, None]
+        points[p] = (1 - t) * curve[before] + t * curve[after]
+    return points
+
+
+def resampled(curves, lengths, n_nodes):
+    """Polylines of the same number of nodes at constant speed in the metric.
+
+    Parameters
+    ----------
+    curves : sequence of ndarray of shape (n_vertices, n_features)
+        The polylines.
+    lengths : ArcLengths
+        Along them.
+    n_nodes : int
+        Number of nodes, with both ends.
+
+    Returns
+    -------
+    ndarray of shape (n_curves, n_nodes, n_features)
+        Nodes on the polylines, equally far from each other along them.
+    """
+    return points_at(curves, lengths, np.linspace(0.0, 1.0, n_nodes))
+
+
+def relax(
+    starts,
+    log_density,
+    log_density_gradient,
+    metric,
+    *,
+    n_nodes=64,
+    quad_tol=1e-3,
+    tol=1e-6,
+    max_steps=100,
+    n_jobs=None,
+):
+    """Shorten curves between fixed ends towards geodesics.
+
+    Parameters
+    ----------
+    starts : sequence of ndarray of shape (n_vertices, n_features)
+        A polyline for each curve wanted, of one vertex or more; its ends stay.
+    log_density : callable
+        Points of shape (n, n_features) -> log p of shape (n,).
+    log_density_gradient : callable
+        Points of shape (n, n_features) -> log p of shape (n,) and its gradient of
+        shape (n, n_features). Called once a step, on the nodes of all curves that have
+        not converged.
+    metric : Metric
+        λ, log p0 and the exponent.
+    n_nodes : int, default=64
+        Number of nodes of a relaxed curve, with both ends.
+    quad_tol : float, default=1e-3
+        Relative tolerance of the length of a segment.
+    tol : float, default=1e-6
+        A curve has converged when a step would shorten it by no more than about half
+        this share of its length.
+    max_steps : int, default=100
+        Steps after which a curve is left as it is.
+    n_jobs : None or int
+        As in scikit-learn, for the quadrature; no part of the result.
+
+    Returns
+    -------
+    Relaxation
+        No curve is longer than its start. It is the nearest valley's geodesic: another
+        start may lead to a shorter one.
+
+    Raises
+    ------
+    ValueError
+        Where the metric is degenerate on a start, or a gradient is not finite.
+    """
+    before = arc_lengths(starts, log_density, metric, quad_tol=quad_tol, n_jobs=n_jobs)
+    nodes = resampled(starts, before, n_nodes)
+    found = _descended(nodes, log_density_gradient, metric, tol, max_steps)
+    after, _ = _measured(found.nodes, log_density, metric, quad_tol, n_jobs)
+    shorter = after.totals < before.totals
+    n_evaluations = before.n_evaluations + found.n_gradients + after.n_evaluations
+    return Relaxation(
+        [found.nodes[p] if s else starts[p] for p, s in enumerate(shorter)],
+        np.where(shorter, after.totals, before.totals),
+        found.converged & (after.totals <= before.totals * (1 + quad_tol)),
+        found.n_steps,
+        n_evaluations,
+        found.n_gradients,
+    )
+
+
+def _measured(curves, log_density, metric, quad_tol, n_jobs):
+    """Arc lengths, NaN where they are infinite, and log p - log p0 along them."""
+    if len(curves) == 0:
+        return ArcLengths(np.zeros(1, dtype=int), *np.empty((2, 0)), 0), np.empty(0)
+    vertices, place, count = _divided(curves)
+    stop = np.cumsum(count)
+    i = np.delete(np.arange(len(vertices)), stop - 1)
+    profile, cost = _profiled(vertices, i, log_density, metric, quad_tol, n_jobs)
+    log_ratio = profile.log_density - metric.log_p0
+    # What begins a segment ends the one before, or is the start of the curve.
+    fresh = np.delete(np.arange(len(log_ratio)), profile.indptr[:-1])
+    share = _shares(profile, log_ratio, cost, metric)[fresh]
+    before = np.repeat(i, np.diff(profile.indptr))[fresh]
+    t = profile.position[fresh]
+    position = (1 - t) * place[before] + t * place[before + 1]
+    curve = np.searchsorted(stop, before, side="right")
+    first = np.searchsorted(curve, np.arange(len(count)))
+    length = [np.cumsum([0.0, *part]) for part in np.split(share, first[1:])]
+    lengths = ArcLengths(
+        np.append(first, len(curve)) + np.arange(len(count) + 1),
+        np.insert(position, first, 0.0),
+        np.concatenate(length),
+        profile.n_evaluations,
+    )
+    return lengths, log_ratio
+
+
+def _divided(curves):
+    """Vertices of all curves and their positions, with long segments cut into pieces.
+
+    Every curve has at least MIN_PIECES: the quadrature is made for segments along which
+    the density does not rise and fall many times.
+    """
+    points, places = [], []
+    for curve in curves:
+        length = np.linalg.norm(np.diff(curve, axis=0), axis=1)
+        share = length / max(length.sum(), np.finfo(float).tiny)
+        pieces = np.maximum(np.ceil(MIN_PIECES * share), 1).astype(int)
+        k = np.repeat(np.arange(len(pieces)), pieces)
+        t = np.arange(len(k)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        t = (t / pieces[k])[:, None]
+        points += [(1 - t) * curve[k] + t * curve[k + 1], curve[-1:]]
+        places.append(np.append(k + t[:, 0], len(curve) - 1))
+    return np.concatenate(points), np.concatenate(places), [len(p) for p in places]
+
+
+def _profiled(vertices, i, log_density, metric, quad_tol, n_jobs):
+    """Log density along the segments after the vertices i, and their costs."""
+    length = segment_lengths(vertices, i, vertices, i + 1)
+    if np.isinf(metric.lam):
+        t, flat = np.tile([0.0, 1.0], len(i)), np.full(2 * len(i), metric.log_p0)
+        indptr = 2 * np.arange(len(i) + 1)
+        return EdgeProfile(indptr, t, flat, np.zeros(len(i)), 0), length
+    log_p = log_density(vertices)
+    segments = Segments(vertices, i, vertices, i + 1, log_p, log_p)
+    profile = profile_edges(
+        segments, length, log_density, [metric], tol=quad_tol, n_jobs=n_jobs
+    )
+    n_evaluations = len(vertices) + profile.n_evaluations
+    cost = edge_costs(profile, length, metric, n_jobs=n_jobs)
+    return profile._replace(n_evaluations=n_evaluations), cost
+
+
+def _shares(profile, log_ratio, cost, metric):
+    """Length from the node before to each node: trapezia that add up to the cost."""
+    if len(cost) == 0:
+        return np.empty(0)
+    first, edge = (
+        profile.indptr[:-1],
+        np.repeat(np.arange(len(cost)), np.diff(profile.indptr)),
+    )
+    log_c = log_cost(log_ratio, lam=metric.lam, exponent=metric.exponent)
+    with np.errstate(invalid="ignore"):
+        c = np.exp(log_c - np.maximum.reduceat(log_c, first)[edge])
+        share = np.diff(profile.position, prepend=0) * (c + np.roll(c, 1)) / 2
+        share[first] = 0
+        return share * (cost / np.add.reduceat(share, first))[edge]
+
+
+class _Descent(NamedTuple):
+    """What `_descended` finds."""
+
+    nodes: np.ndarray
+    converged: np.ndarray
+    n_steps: np.ndarray
+    n_gradients: int
+
+
+def _descended(nodes, log_density_gradient, metric, tol, max_steps):
+    """Minimise the energy of each curve, in batches of bounded memory."""
+    n_curves, n_nodes, d = nodes.shape
+    nodes = nodes.copy()
+    ends_meet = (nodes[:, 0] == nodes[:, -1]).all(axis=1)
+    straight = ends_meet | np.isinf(metric.lam) | (n_nodes == 2)
+    nodes[straight] = np.linspace(
+        nodes[straight, 0], nodes[straight, -1], n_nodes, axis=1
+    )
+    converged, n_steps, n_gradients = straight.copy(), np.zeros(n_curves, dtype=int), 0
+    bent = np.flatnonzero(~straight)
+    for some in row_batches(len(bent), row_bytes=8 * n_nodes * d * (2 * d + 12)):
+        rows = bent[some]
+        found = _descend(nodes[rows], log_density_gradient, metric, tol, max_steps)
+        nodes[rows], converged[rows], n_steps[rows], n = found
+        n_gradients += n
+    return _Descent(nodes, converged, n_steps, n_gradients)
+
+
+def _descend(x, log_density_gradient, metric, tol, max_steps):
+    """Newton's method with damping on a batch of curves, each for itself."""
+    n_curves, n_nodes, d = x.shape
+    log_c, weight, slope = _evaluated(x, log_density_gradient, metric)
+    curvature, damping = np.zeros((n_curves, n_nodes, d, d)), np.full(n_curves, DAMPING)
+    state = x, log_c, weight, slope, curvature, damping
+    unit, s = log_c.max(axis=1), metric.exponent
+    converged, n_steps = np.zeros((2, n_curves), dtype=int)
+    rows, n_gradients = np.arange(n_curves), n_curves * n_nodes
+    while len(rows):
+        step = np.zeros((len(rows), n_nodes, d))
+        energy, decrease = _propose(rows, *state, unit, s, step)
+        converged[rows] = decrease * (1 + damping[rows]) <= tol * energy
+        going = (converged[rows] == 0) & (n_steps[rows] < max_steps)
+        going &= damping[rows] < STALLED
+        rows, step = rows[going], step[going]
+        if len(rows) == 0:
+            break
+        trial = x[rows] + step
+        values = _evaluated(trial[:, 1:-1], log_density_gradient, metric)
+        _judge(rows, *state, unit, trial, *values, energy[going], decrease[going])
+        n_steps[rows] += 1
+        n_gradients += len(rows) * (n_nodes - 2)
+    return x, converged.astype(bool), n_steps, n_gradients
+
+
+def _evaluated(points, log_density_gradient, metric):
+    """log c, p / (p + λ p0) and the gradient of log p, at nodes of curves."""
+    log_p, slope = log_density_gradient(points.reshape(-1, points.shape[2]))
+    outside = np.isneginf(log_p)
+    slope = np.where(outside[:, None], 0.0, slope)
+    _check_slope(slope)
+    log_ratio = log_p - metric.log_p0
+    log_c = log_cost(log_ratio, lam=metric.lam, exponent=metric.exponent)
+    weight = np.ones(len(log_p))
+    if metric.lam > 0:
+        weight = np.exp(log_ratio - np.logaddexp(log_ratio, np.log(metric.lam)))
+    shape = points.shape[:2]
+    return log_c.reshape(shape), weight.reshape(shape), slope.reshape(points.shape)
+
+
+def _check_slope(slope):
+    bad = np.flatnonzero(~np.isfinite(slope).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"The gradient of the log density is not finite at {len(bad)} of "
+            f"{len(slope)} points, the first of them {slope[bad[0]]}. It must be "
+            "finite wherever the density is above zero; pass a smoother density."
+        )
+
+
+@njit(cache=True, nogil=True)
+def _propose(rows, x, log_c, weight, slope, curvature, damping, unit, s, step):
+    """Newton step of each curve; its energy, and by how much the step should lower it.
+
+    Where the damped Hessian is not positive definite, the damping is raised.
+    """
+    n_inner, d = x.shape[1] - 2, x.shape[2]
+    energy, decrease = np.empty(len(rows)), np.empty(len(rows))
+    gradient, hold = np.empty((n_inner, d)), np.empty(n_inner + 1)
+    diagonal, beside = np.empty((n_inner, d, d)), np.empty((n_inner, d, d))
+    for row in range(len(rows)):
+        p, z = rows[row], step[row, 1:-1]
+        while True:
+            energy[row] = _quadratic(
+                x[p],
+                log_c[p] - unit[p],
+                weight[p],
+                slope[p],
+                curvature[p],
+                s,
+                gradient,
+                diagonal,
+                beside,
+                hold,
+            )
+            _dampen(diagonal, beside, hold, damping[p])
+            z[:] = -gradient
+            if _solve(diagonal, beside, z) or not damping[p] < STALLED:
+                break
+            damping[p] = max(BRAKE * damping[p], LEAST_DAMPING)
+        # As (A + damping L) z = -gradient: -gradient z - z A z / 2
+        decrease[row] = (damping[p] * _held(hold, z) - np.sum(gradient * z)) / 2
+    return energy, decrease
+
+
+@njit(cache=True, nogil=True)
+def _quadratic(x, log_c, weight, slope, curvature, s, gradient, diagonal, beside, hold):
+    """Energy of a curve, its gradient, and the blocks of its Hessian.
+
+    A segment u has the energy f = e |u|^2 with e = n c_k c_{k+1}. With q and r its
+    gradients at both ends, its Hessian is (q, r) (q, r)^T / f plus, times 1 or -1,
+    2 e (I - 2 u u^T / |u|^2); and f times the Hessian of log c at each end.
+    """
+    n, d = x.shape
+    gradient[:], diagonal[:], beside[:] = 0.0, 0.0, 0.0
+    total, last = 0.0, 0.0
+    q, r = np.empty(d), np.empty(d)
+    for k in range(n - 1):
+        e = (n - 1) * math.exp(log_c[k] + log_c[k + 1])
+        u = x[k + 1] - x[k]
+        f = e * np.sum(u * u)
+        hold[k] = 2 * e
+        for i in range(d):
+            q[i] = -f * s * weight[k] * slope[k, i] - 2 * e * u[i]
+            r[i] = -f * s * weight[k + 1] * slope[k + 1, i] + 2 * e * u[i]
+        if k > 0:
+            gradient[k - 1] += q
+            _add_bend(weight[k], slope[k], curvature[k], s, last + f, diagonal[k - 1])
+            _add_segment(q, q, u, e, f, 1.0, diagonal[k - 1])
+        if k < n - 2:
+            gradient[k] += r
+            _add_segment(r, r, u, e, f, 1.0, diagonal[k])
+            if k > 0:
+                _add_segment(q, r, u, e, f, -1.0, beside[k - 1])
+        total += f
+        last = f
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _add_segment(q, r, u, e, f, sign, block):
+    over = 1 / f if f > 0 else 0.0
+    for i in range(len(u)):
+        for j in range(len(u)):
+            block[i, j] += over * (q[i] * r[j] - sign * 4 * e * e * u[i] * u[j])
+        block[i, i] += sign * 2 * e
+
+
+@njit(cache=True, nogil=True)
+def _add_bend(weight, slope, curvature, s, f, block):
+    """Add f times the Hessian of log c, from that of log p."""
+    for i in range(len(slope)):
+        for j in range(len(slope)):
+            bend = curvature[i, j] + (1 - weight) * slope[i] * slope[j]
+            block[i, j] -= f * s * weight * bend
+
+
+@njit(cache=True, nogil=True)
+def _dampen(diagonal, beside, hold, damping):
+    """Add the Hessian of ``sum_k e_k |u_k|^2``, with e held, times the damping."""
+    for k in range(len(diagonal)):
+        for i in range(diagonal.shape[1]):
+            diagonal[k, i, i] += damping * (hold[k] + hold[k + 1])
+            beside[k, i, i] -= damping * hold[k + 1]
+
+
+@njit(cache=True, nogil=True)
+def _held(hold, z):
+    """The quadratic form of the damping, of a step z."""
+    total = hold[0] * np.sum(z[0] ** 2) + hold[-1] * np.sum(z[-1] ** 2)
+    for k in range(1, len(z)):
+        total += hold[k] * np.sum((z[k] - z[k - 1]) ** 2)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _solve(diagonal, beside, z):
+    """Solve a block-tridiagonal system in place; False if not positive definite.
+
+    ``beside[k]`` is the block of rows k and columns k + 1. Cholesky's factor has the
+    blocks L_k and, beside them, the transposes of W_k = L_k^-1 beside[k].
+    """
+    n, d = z.shape
+    for k in range(n):
+        if k > 0:
+            w = beside[k - 1]
+            for j in range(d):
+                _forward(diagonal[k - 1], w[:, j])
+            for i in range(d):
+                for j in range(d):
+                    z[k, j] -= w[i, j] * z[k - 1, i]
+                    for c in range(j + 1):
+                        diagonal[k, j, c] -= w[i, j] * w[i, c]
+        if not _factorise(diagonal[k]):
+            return False
+        _forward(diagonal[k], z[k])
+    for k in range(n - 1, -1, -1):
+        if k < n - 1:
+            for i in range(d):
+                for j in range(d):
+                    z[k, i] -= beside[k, i, j] * z[k + 1, j]
+        _backward(diagonal[k], z[k])
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _factorise(a):
+    """Cholesky's factor in the lower triangle; False if not positive definite."""
+    for j in range(len(a)):
+        pivot = a[j, j]
+        for c in range(j):
+            pivot -= a[j, c] ** 2
+        if not pivot > 0:
+            return False
+        a[j, j] = math.sqrt(pivot)
+        for i in range(j + 1, len(a)):
+            for c in range(j):
+                a[i, j] -= a[i, c] * a[j, c]
+            a[i, j] /= a[j, j]
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _forward(lower, z):
+    """z <- lower^-1 z"""
+    for i in range(len(z)):
+        for j in range(i):
+            z[i] -= lower[i, j] * z[j]
+        z[i] /= lower[i, i]
+
+
+@njit(cache=True, nogil=True)
+def _backward(lower, z):
+    """z <- lower^-T z"""
+    for i in range(len(z) - 1, -1, -1):
+        for j in range(i + 1, len(z)):
+            z[i] -= lower[j, i] * z[j]
+        z[i] /= lower[i, i]
+
+
+@njit(cache=True, nogil=True)
+def _judge(
+    rows,
+    x,
+    log_c,
+    weight,
+    slope,
+    curvature,
+    damping,
+    unit,
+    trial,
+    trial_log_c,
+    trial_weight,
+    trial_slope,
+    energy,
+    decrease,
+):
+    """Learn from each trial, take it where the energy falls, and set the damping."""
+    for row in range(len(rows)):
+        p = rows[row]
+        for k in range(1, x.shape[1] - 1):
+            if trial_weight[row, k - 1] > 0 and weight[p, k] > 0:
+                change = trial_slope[row, k - 1] - slope[p, k]
+                _learn(curvature[p, k], trial[row, k] - x[p, k], change)
+        found = log_c[p] - unit[p]
+        found[1:-1] = trial_log_c[row] - unit[p]
+        share = (energy[row] - _energy(trial[row], found)) / decrease[row]
+        if share > GOOD:
+            damping[p] /= EASE
+            if damping[p] < LEAST_DAMPING:
+                damping[p] = 0.0
+        elif not share > FAIR:
+            damping[p] = BRAKE * max(damping[p], LEAST_DAMPING)
+        if share > TAKEN:
+            x[p] = trial[row]
+            log_c[p, 1:-1], weight[p, 1:-1] = trial_log_c[row], trial_weight[row]
+            slope[p, 1:-1] = trial_slope[row]
+
+
+@njit(cache=True, nogil=True)
+def _energy(x, log_c):
+    total, n = 0.0, len(x) - 1
+    for k in range(n):
+        f = n * math.exp(log_c[k] + log_c[k + 1])
+        total += f * np.sum((x[k + 1] - x[k]) ** 2)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _learn(curvature, step, change):
+    """Symmetric rank-one update, after which ``curvature @ step`` is the change."""
+    d = len(step)
+    miss = change.copy()
+    for i in range(d):
+        for j in range(d):
+            miss[i] -= curvature[i, j] * step[j]
+    along = np.sum(miss * step)
+    size = math.sqrt(np.sum(miss**2) * np.sum(step**2))
+    if size == 0 or abs(along) < MIN_COSINE * size:
+        return
+    for i in range(d):
+        for j in range(d):
+            curvature[i, j] += miss[i] * miss[j] / along
