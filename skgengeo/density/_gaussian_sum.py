@@ -339,13 +339,15 @@ def _add_kernels(tile, b, chosen, kernels, log_share, sums, slope):
     factors = kernels[1]
     _, _, n_factors, n_powers = factors.shape
     local, square = _relative(tile, kernels[0][b])
-    powers = local if n_powers == len(local) else _monomials(local)
-    some = PRODUCTS // (len(square) * n_factors * n_powers)
+    polynomial, wanted = n_powers > len(local), slope.size > 0
+    powers = _monomials(local) if polynomial else local
+    n_points = len(square)
+    some = PRODUCTS // (n_points * n_factors * n_powers)
     some = min(len(chosen), max(1, some))
     room = np.empty((some, n_factors, n_powers))
-    n_points, wanted = len(square), slope.size > 0
-    scale, pull = np.empty(n_points), np.zeros(n_points)
-    parts = np.zeros((n_powers, n_points if wanted else 0))
+    scale = np.empty(n_points)
+    count, kept = 0, np.empty(len(chosen), dtype=np.int64)
+    weights = np.empty((len(chosen) if wanted and polynomial else 0, n_points))
     for start in range(0, len(chosen), some):
         these = chosen[start : start + some]
         n = len(these)
@@ -357,11 +359,14 @@ def _add_kernels(tile, b, chosen, kernels, log_share, sums, slope):
         matters = _add(exponents, log_share, scale, *sums)
         if wanted and matters.any():
             slope *= scale
-            parts *= scale
-            _weigh(exponents, matters, b, these, kernels, scale, pull)
-            parts += np.dot(rows.T, products)
-    if wanted:
-        _add_slopes(parts, pull, local, slope)
+            if polynomial:
+                weights[:count] *= scale
+                count = _keep(exponents, matters, these, count, kept, weights)
+            else:
+                pull = _weigh(exponents, matters, b, these, kernels)
+                slope += np.dot(rows.T, products) - pull * local
+    if count > 0:
+        _add_polynomials(weights[:count], kept[:count], factors[b], local, slope)
 
 
 @njit(cache=True, nogil=True)
@@ -478,13 +483,16 @@ def _add_exponentials(values, highest, total):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _weigh(products, matters, b, these, kernels, scale, pull):
+def _weigh(products, matters, b, these, kernels):
     """Weights of the factors in the gradient, in place of their products.
 
-    The gradient has minus `pull` times the point itself, by the precision.
+    Returns
+    -------
+    ndarray of shape (n_points,)
+        The gradient has minus this times the point itself, by the precision.
     """
     _, _, shifts, _, half_precision, curvature = kernels
-    pull *= scale
+    pull = np.zeros(products.shape[2])
     for c in range(len(these)):
         k = these[c]
         if not matters[c]:
@@ -498,21 +506,42 @@ def _weigh(products, matters, b, these, kernels, scale, pull):
             for r in range(len(pull)):
                 t = products[c, j + 1, r] - shift
                 products[c, j + 1, r] = 2.0 * curvature * t * weights[r]
+    return pull
+
+
+@njit(cache=True, nogil=True)
+def _keep(exponentials, matters, these, count, kept, weights):
+    """Keep the kernels that matter and their weights; the number of all kept."""
+    for c in range(len(these)):
+        if matters[c]:
+            kept[count], weights[count] = these[c], exponentials[c, 0]
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _add_polynomials(weights, these, factors, local, slope):
+    """Add the gradients of polynomials of a block, times their weights.
+
+    By the product rule of the weighted sum of their coefficients.
+    """
+    n_powers, n_points = factors.shape[2], weights.shape[1]
+    parts = np.empty((n_powers, n_points))
+    width = max(1, PRODUCTS // weights.size)
+    for start in range(0, n_powers, width):
+        stop = min(start + width, n_powers)
+        room = np.empty((len(these), stop - start))
+        for c in range(len(these)):
+            for k in range(stop - start):
+                room[c, k] = factors[these[c], 0, start + k]
+        parts[start:stop] = np.dot(room.T, weights)
+    _apply_product_rule(parts, local, slope)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _add_slopes(parts, pull, local, slope):
-    """Add the weighted sum of the factors to the gradients of a tile.
-
-    Factors of monomials are those of the gradient by the product rule.
-    """
+def _apply_product_rule(parts, local, slope):
+    """Add the gradient of sums of monomials, given their coefficients."""
     d, n = local.shape
-    first = len(parts) - d
-    for a in range(d):
-        for r in range(n):
-            slope[a, r] += parts[first + a, r] - pull[r] * local[a, r]
-    if first == 0:
-        return
     k = 0
     for i in range(d):
         for j in range(i + 1):
@@ -520,3 +549,4 @@ def _add_slopes(parts, pull, local, slope):
                 slope[i, r] += parts[k, r] * local[j, r]
                 slope[j, r] += parts[k, r] * local[i, r]
             k += 1
+    slope += parts[k:]
