@@ -3,6 +3,7 @@
 from ._affinity import GeodesicAffinity
 from ._cluster import GeodesicSpectralClustering
 from ._distance import GenerativeGeodesicDistance, GeodesicNeighborsTransformer
+from ._interpolate import GeodesicInterpolator
 from ._manifold import GeodesicMDS
 from ._umap import GeodesicUMAP
 
@@ -10,6 +11,7 @@ __version__ = "0.1.0"
 __all__ = [
     "GenerativeGeodesicDistance",
     "GeodesicAffinity",
+    "GeodesicInterpolator",
     "GeodesicMDS",
     "GeodesicNeighborsTransformer",
     "GeodesicSpectralClustering",

@@ -227,6 +227,10 @@ class GeodesicAffinity(
         What to do about a graph of several components: add the edges of the Euclidean
         minimum spanning tree that join them, and warn; raise; or leave infinite
         distances.
+    shortcuts : bool, default=False
+        Add edges between samples that face each other across a gap, of up to 1,000
+        samples: for larger λ geodesics leap over gaps, where a neighbourhood graph has
+        no edge. Never across components that are to stay infinitely far apart.
     quad_tol : float, default=1e-3
         Relative tolerance of the length of an edge.
     memory : None, str or joblib.Memory, default=None
@@ -327,6 +331,7 @@ class GeodesicAffinity(
         epsilon=None,
         n_graph_neighbors=None,
         disconnected="connect",
+        shortcuts=False,
         quad_tol=1e-3,
         memory=None,
         random_state=None,
@@ -344,6 +349,7 @@ class GeodesicAffinity(
         self.epsilon = epsilon
         self.n_graph_neighbors = n_graph_neighbors
         self.disconnected = disconnected
+        self.shortcuts = shortcuts
         self.quad_tol = quad_tol
         self.memory = memory
         self.random_state = random_state

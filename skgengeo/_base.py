@@ -1,6 +1,7 @@
 """What all estimators share: the geometry parameters, and fitting density and graph."""
 
 import copy
+from functools import cached_property
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,6 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._caching import cached, memory_if_hashable
 from ._compat import HasMethods, Interval, StrOptions
+from ._floats import check_extent
+from .density._gradient import evaluate, gradient_of
 from .density._protocol import (
     HoldsDensity,
     as_density,
@@ -38,6 +41,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         "epsilon": [Interval(Real, 0, None, closed="neither"), None],
         "n_graph_neighbors": [Interval(Integral, 1, None, closed="left"), None],
         "disconnected": [StrOptions({"connect", "error", "inf"})],
+        "shortcuts": ["boolean"],
         "quad_tol": [Interval(Real, 0, 1, closed="neither")],
         "memory": [str, HasMethods(["cache"]), None],
         "random_state": ["random_state"],
@@ -51,18 +55,22 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         self._check_n_samples(len(X))
         self._dtype = X.dtype
         X = X.astype(np.float64)
+        check_extent(X)
         given = TemperedDensity() if self.density is None else self.density
         self.density_ = self._fit_density(as_density(given), X, y)
         check_feature_names(self.density_, self)
         self.graph_ = GeodesicGraph.from_points(
             X,
-            LogDensity(self._scored_density(), self.n_jobs, self.verbose),
+            LogDensity(
+                self._scored_density(), self.n_jobs, self.verbose, X.std(axis=0)
+            ),
             lam=self.lam,
             p0=self.p0,
             exponent=self.exponent,
             epsilon=self.epsilon,
             n_neighbors=self.n_graph_neighbors,
             disconnected=self.disconnected,
+            shortcuts=self.shortcuts,
             n_expected_components=n_expected_components,
             neighbors_graph=neighbors_graph,
             quad_tol=self.quad_tol,
@@ -118,7 +126,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
 
 
 class LogDensity:
-    """``points -> log p`` of a fitted density, for the geometry.
+    """``points -> log p`` of a fitted density, and its gradient, for the geometry.
 
     Two of these are the same to joblib.Memory where their densities are: the number
     of jobs and the progress bar are no part of their state.
@@ -131,20 +139,31 @@ class LogDensity:
         Threads, where the density allows them.
     verbose : bool or int
         Whether to show progress.
+    scale : None or ndarray of shape (n_features,)
+        How far each feature extends, for gradients by differences.
     """
 
-    def __init__(self, density, n_jobs=None, verbose=False):
+    def __init__(self, density, n_jobs=None, verbose=False, scale=None):
         self.density = density
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.scale = scale
 
     def __call__(self, points):
         return log_density(
             self.density, points, n_jobs=self.n_jobs, verbose=bool(self.verbose)
         )
 
+    def with_gradient(self, points):
+        """Log density and its gradient at each of the points."""
+        return evaluate(self._gradient, points, self.scale, self.n_jobs)
+
+    @cached_property
+    def _gradient(self):
+        return gradient_of(self.density)
+
     def __getstate__(self):
-        return {"density": self.density}
+        return {"density": self.density, "scale": self.scale}
 
     def __setstate__(self, state):
         self.__init__(**state)

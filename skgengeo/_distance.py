@@ -21,6 +21,7 @@ from ._compat import Interval, StrOptions
 from ._fitting import afresh
 from ._floats import check_range
 from ._warnings import warn
+from .geometry._geodesics import refined_lengths
 from .geometry._shortest_paths import Seeds, pairs_of_nearest, through_seeds
 
 DENSE_REMEDY = (
@@ -75,6 +76,10 @@ class GenerativeGeodesicDistance(
         What to do about a graph of several components: add the edges of the Euclidean
         minimum spanning tree that join them, and warn; raise; or leave infinite
         distances.
+    shortcuts : bool, default=False
+        Add edges between samples that face each other across a gap, of up to 1,000
+        samples: for larger λ geodesics leap over gaps, where a neighbourhood graph has
+        no edge. Never across components that are to stay infinitely far apart.
     quad_tol : float, default=1e-3
         Relative tolerance of the length of an edge.
     memory : None, str or joblib.Memory, default=None
@@ -159,6 +164,7 @@ class GenerativeGeodesicDistance(
         epsilon=None,
         n_graph_neighbors=None,
         disconnected="connect",
+        shortcuts=False,
         quad_tol=1e-3,
         memory=None,
         random_state=None,
@@ -173,6 +179,7 @@ class GenerativeGeodesicDistance(
         self.epsilon = epsilon
         self.n_graph_neighbors = n_graph_neighbors
         self.disconnected = disconnected
+        self.shortcuts = shortcuts
         self.quad_tol = quad_tol
         self.memory = memory
         self.random_state = random_state
@@ -284,7 +291,7 @@ class GenerativeGeodesicDistance(
         check_is_fitted(self)
         return self._distances(self.graph_, sources)
 
-    def distance(self, X, Y):
+    def distance(self, X, Y, *, refine=False):
         """Distance between matched rows of X and Y.
 
         Parameters
@@ -292,6 +299,9 @@ class GenerativeGeodesicDistance(
         X, Y : array-like of shape (n_pairs, n_features)
             Points, training samples or new ones. Two new points that are neighbours
             are joined directly too.
+        refine : bool, default=False
+            Relax the shortest paths to continuous geodesics, which are shorter: what
+            :class:`GeodesicInterpolator` does, some milliseconds a pair.
 
         Returns
         -------
@@ -303,7 +313,48 @@ class GenerativeGeodesicDistance(
         Y, other = self._validate_queries(Y)
         check_consistent_length(X, Y)
         dtype = np.promote_types(dtype, other)
+        if refine:
+            return in_range(refined_lengths(self.graph_, X, Y), dtype)
         return in_range(self.graph_.distance_between(X, Y), dtype)
+
+    def discretization_errors(self, n_pairs=100):
+        """By how much distances exceed those along continuous geodesics.
+
+        A path in the graph goes from sample to sample, and is too long by what this
+        tells: more samples and more neighbours make it less. Where it is more than
+        expected, ``shortcuts=True`` may help, or see `refine` of `distance`.
+
+        Parameters
+        ----------
+        n_pairs : int, default=100
+            Pairs of training samples, drawn at random by `random_state`.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,)
+            Relative excess of the distance of each pair; never negative.
+        """
+        check_is_fitted(self)
+        return self.graph_.discretization_errors(
+            n_pairs, random_state=self.random_state
+        )
+
+    def shortcut_gains(self, n_pairs=100):
+        """By how much distances exceed those with ``shortcuts=True``.
+
+        Parameters
+        ----------
+        n_pairs : int, default=100
+            Pairs of training samples, drawn at random by `random_state`.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,)
+            Relative excess of the distance of each pair. The density is evaluated as
+            in another fit.
+        """
+        check_is_fitted(self)
+        return self.graph_.shortcut_gains(n_pairs, random_state=self.random_state)
 
     def path(self, i, j):
         """Shortest path between two training samples.
@@ -462,6 +513,10 @@ class GeodesicNeighborsTransformer(
         What to do about a graph of several components: add the edges of the Euclidean
         minimum spanning tree that join them, and warn; raise; or leave infinite
         distances.
+    shortcuts : bool, default=False
+        Add edges between samples that face each other across a gap, of up to 1,000
+        samples: for larger λ geodesics leap over gaps, where a neighbourhood graph has
+        no edge. Never across components that are to stay infinitely far apart.
     quad_tol : float, default=1e-3
         Relative tolerance of the length of an edge.
     memory : None, str or joblib.Memory, default=None
@@ -554,6 +609,7 @@ class GeodesicNeighborsTransformer(
         epsilon=None,
         n_graph_neighbors=None,
         disconnected="connect",
+        shortcuts=False,
         quad_tol=1e-3,
         memory=None,
         random_state=None,
@@ -570,6 +626,7 @@ class GeodesicNeighborsTransformer(
         self.epsilon = epsilon
         self.n_graph_neighbors = n_graph_neighbors
         self.disconnected = disconnected
+        self.shortcuts = shortcuts
         self.quad_tol = quad_tol
         self.memory = memory
         self.random_state = random_state

@@ -136,6 +136,7 @@ PARAMETERS = {
     "exponent": ([0, -1, np.nan, np.inf, None], FLOAT_ABOVE_0),
     "quad_tol": ([0, 1, -1e-3, np.nan, None], r"a float in the range \(0.0, 1.0\)"),
     "disconnected": (["join", None, True], "a str among .*'connect'"),
+    "shortcuts": (["gabriel", None, 2], "an instance of 'bool'"),
     "memory": ([3], "an instance of 'str', an object implementing 'cache' or None"),
     "n_jobs": (["all", 1.5], "an instance of 'int' or None"),
     "random_state": (["seed", -1], "an int in the range"),

@@ -6,6 +6,8 @@ costs    = edge length times the mean of c over the profile
 graph    = CSR of costs
 """
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import coo_array
 from sklearn.utils import check_random_state
@@ -19,6 +21,7 @@ from ._edges import (
     connecting_epsilon,
     segment_lengths,
 )
+from ._geodesics import geodesics_between
 from ._neighborhood import (
     REFERENCE_LAMS,
     NeighborhoodRule,
@@ -127,6 +130,7 @@ class GeodesicGraph:
         epsilon=None,
         n_neighbors=None,
         disconnected="connect",
+        shortcuts=False,
         n_expected_components=1,
         neighbors_graph=None,
         quad_tol=1e-3,
@@ -160,6 +164,8 @@ class GeodesicGraph:
             What to do about more than one component: join them by edges of the
             Euclidean minimum spanning tree, and warn; raise; or leave infinite
             distances.
+        shortcuts : bool, default=False
+            Join points too that face each other across a gap, of up to 1,000 of them.
         n_expected_components : int, default=1
             So many components are joined without a warning.
         neighbors_graph : sparse matrix of shape (n_samples, n_samples), optional
@@ -188,7 +194,8 @@ class GeodesicGraph:
             `disconnected` is "error", or the metric is degenerate.
         """
         check_extent(X)
-        rule = NeighborhoodRule(epsilon, n_neighbors, disconnected).resolved(len(X))
+        rule = NeighborhoodRule(epsilon, n_neighbors, disconnected, shortcuts)
+        rule = rule.resolved(len(X))
         search = NeighborSearch(X, n_jobs=n_jobs)
         memory = memory_if_hashable(memory, log_density)
         with node_values(memory, X, log_density) as known:
@@ -547,14 +554,140 @@ class GeodesicGraph:
         result = distances_between(
             self.weights, seeds, targets, n_jobs=self.n_jobs, verbose=self.verbose
         )
+        rows, direct = self._joined_directly(P, Q, seeds, targets)
+        result[rows] = np.minimum(result[rows], direct)
+        return result
+
+    def paths_between(self, P, Q):
+        """Shortest paths of matched rows, as polylines.
+
+        Parameters
+        ----------
+        P, Q : ndarray of shape (n_pairs, n_features)
+            Points, as in `distance_between`.
+
+        Returns
+        -------
+        list of ndarray of shape (n_points, n_features)
+            From the row of P to that of Q; empty where there is no path.
+        """
+        seeds, targets = self.attach(P), self.attach(Q)
+        paths, lengths = shortest_paths(
+            self.weights, seeds, targets, n_jobs=self.n_jobs, verbose=self.verbose
+        )
+        polylines = [
+            _without_repeats(np.vstack([p[None], self.X[path], q[None]]))
+            if length < np.inf
+            else np.empty((0, self.X.shape[1]))
+            for p, path, q, length in zip(P, paths, Q, lengths, strict=True)
+        ]
+        rows, direct = self._joined_directly(P, Q, seeds, targets)
+        for row in rows[direct <= lengths[rows]]:
+            polylines[row] = _without_repeats(np.stack([P[row], Q[row]]))
+        return polylines
+
+    def _joined_directly(self, P, Q, seeds, targets):
+        """Rows whose two points are joined by an edge beside the graph; their costs."""
         new = ~_at_vertex(seeds) & ~_at_vertex(targets)
         same = (P == Q).all(axis=1)
         close = new & are_neighbors(self.search, self.rule, P, Q)
         rows = np.flatnonzero(close | same)
         length = segment_lengths(P, rows, Q, rows)
-        direct = self._segment_costs(P, rows, Q, rows, length)
-        result[rows] = np.minimum(result[rows], direct)
-        return result
+        return rows, self._segment_costs(P, rows, Q, rows, length)
+
+    # What relaxation, and shortcuts, would change
+
+    def with_shortcuts(self):
+        """The same graph with edges between points that face each other across gaps.
+
+        Returns
+        -------
+        GeodesicGraph
+            A new graph, for which the density along all edges is evaluated anew.
+        """
+        edges, n = self.neighborhood.edges, self.n_vertices
+        own = coo_array((np.ones(self.n_edges), (edges.i, edges.j)), shape=(n, n))
+        rule = replace(self.rule, shortcuts=True)
+        found = profiled_neighborhood(
+            self.X, self.log_density, rule, own, self.quad_tol, n_jobs=self.n_jobs
+        )
+        found = found._replace(bridges=self.bridges, n_components=self.n_components)
+        euclidean = self.metric._replace(lam=np.inf)
+        parts = self.search, self.log_density, rule, found, euclidean
+        graph = GeodesicGraph(*parts, quad_tol=self.quad_tol, verbose=self.verbose)
+        return graph._refined_for(self.metric)
+
+    def shortcut_gains(self, n_pairs=100, *, random_state=None):
+        """By how much distances exceed those with shortcuts, for random pairs.
+
+        Parameters
+        ----------
+        n_pairs : int, default=100
+            Pairs of different vertices, of those that a path joins.
+        random_state : None, int or RandomState
+            What they are drawn with.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,)
+            Distance in this graph over that in `with_shortcuts`, less one.
+        """
+        i, j = self._random_pairs(n_pairs, random_state)
+        ends = Seeds.at(i), Seeds.at(j)
+        own, shorter = (
+            distances_between(graph.weights, *ends, n_jobs=self.n_jobs)
+            for graph in (self, self.with_shortcuts())
+        )
+        return _excess(own, shorter)
+
+    def discretization_errors(
+        self, n_pairs=100, *, n_nodes=64, tol=1e-6, max_steps=100, random_state=None
+    ):
+        """By how much distances exceed the lengths of relaxed paths, for random pairs.
+
+        Parameters
+        ----------
+        n_pairs : int, default=100
+            Pairs of different vertices, of those that a path joins.
+        n_nodes, tol, max_steps : int, float, int
+            Of the relaxation, as of :class:`skgengeo.GeodesicInterpolator`.
+        random_state : None, int or RandomState
+            What they are drawn with.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,)
+            Distance in this graph over the length of the relaxed curve, less one:
+            never negative.
+
+        Raises
+        ------
+        ValueError
+            Where the log density of the graph has no gradient.
+        """
+        i, j = self._random_pairs(n_pairs, random_state)
+        relaxation = {"n_nodes": n_nodes, "tol": tol, "max_steps": max_steps}
+        found = geodesics_between(self, self.X[i], self.X[j], **relaxation)
+        return _excess(found.graph_lengths, found.lengths)
+
+    def _random_pairs(self, n_pairs, random_state):
+        """Different vertices that a path joins."""
+        apart = self.rule.disconnected == "inf"
+        labels = self.component_labels if apart else np.zeros(self.n_vertices, int)
+        sizes = np.bincount(labels)
+        if sizes.max() < 2:
+            raise ValueError(
+                f"No path joins two of the {self.n_vertices} vertices. Pass more "
+                "samples, or disconnected='connect'."
+            )
+        rng = check_random_state(random_state)
+        i = rng.choice(np.flatnonzero(sizes[labels] > 1), n_pairs)
+        # Another place in the same run of equal labels.
+        order = np.argsort(labels, kind="stable")
+        place, first = np.argsort(order), np.searchsorted(labels[order], labels[i])
+        size = sizes[labels[i]]
+        beside = (place[i] - first + rng.randint(1, size)) % size
+        return i, order[first + beside]
 
     def _segment_costs(self, start, i, end, j, length):
         """Geodesic lengths of segments beside the graph."""
@@ -649,6 +782,19 @@ def _symmetrize(distances, block=1024):
             smaller = np.minimum(distances[rows, columns], distances[columns, rows].T)
             distances[rows, columns] = smaller
             distances[columns, rows] = smaller.T
+
+
+def _excess(lengths, shorter):
+    """Relative excess; none where both are zero."""
+    return np.divide(
+        lengths - shorter, shorter, out=np.zeros_like(lengths), where=shorter > 0
+    )
+
+
+def _without_repeats(polyline):
+    """A polyline without vertices that equal the one before."""
+    moves = (polyline[1:] != polyline[:-1]).any(axis=1)
+    return polyline[np.r_[True, moves]]
 
 
 def _at_vertex(seeds):

@@ -4,7 +4,7 @@ This is the part of a geodesic graph that does not depend on the metric, and all
 costs density evaluations.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from ._edges import (
     component_labels,
     default_n_neighbors,
     edges_of_graph,
+    gabriel_edges,
     joining_edges,
     neighborhood_edges,
     segment_lengths,
@@ -42,11 +43,14 @@ class NeighborhoodRule:
         None it is ``ceil(log2(n_samples))``.
     disconnected : {"connect", "error", "inf"}
         What to do about more than one connected component.
+    shortcuts : bool
+        Whether points that face each other across a gap are joined too.
     """
 
     epsilon: float | None = None
     n_neighbors: int | None = None
     disconnected: str = "connect"
+    shortcuts: bool = False
 
     def resolved(self, n_samples):
         """The rule with its number of neighbours filled in, and checked."""
@@ -60,7 +64,7 @@ class NeighborhoodRule:
                 f"most {n_samples - 1} neighbours. Pass a smaller n_graph_neighbors, "
                 "or None to have it chosen."
             )
-        return NeighborhoodRule(self.epsilon, k, self.disconnected)
+        return replace(self, n_neighbors=k)
 
     def _check(self):
         if self.epsilon is not None and not self.epsilon > 0:
@@ -150,6 +154,8 @@ def profiled_neighborhood(
     edges, bridges, n_components = _join_components(
         search, rule, neighbors_graph, edges
     )
+    if rule.shortcuts:
+        edges = _with_shortcuts(search, rule, edges)
     log_p = _log_density_of_vertices(X, log_density, known)
     profile = profile_edges(
         Segments(X, edges.i, X, edges.j, log_p, log_p),
@@ -194,6 +200,17 @@ def _join_components(search, rule, neighbors_graph, edges):
         _refuse_components(X, rule, neighbors_graph, bridges)
     i, j = np.r_[edges.i, joining.i], np.r_[edges.j, joining.j]
     return undirected_edges(X, i, j), bridges, n_components
+
+
+def _with_shortcuts(search, rule, edges):
+    """The edges, and those across gaps, but for gaps that are to stay infinite."""
+    across = gabriel_edges(search)
+    i, j = across.i, across.j
+    if rule.disconnected == "inf":
+        _, labels = component_labels(len(search.X), edges.i, edges.j)
+        within = labels[i] == labels[j]
+        i, j = i[within], j[within]
+    return undirected_edges(search.X, np.r_[edges.i, i], np.r_[edges.j, j])
 
 
 def _log_density_of_vertices(X, log_density, known):

@@ -1,0 +1,271 @@
+"""Pairs of points -> geodesics: starts that may lead to different ones, relaxed."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from .._batching import row_batches
+from .._warnings import warn
+from ._cost import log_cost
+from ._curves import ArcLengths, points_at, relax
+
+# The descent to a mean ends where a step would be shorter than this share of the root
+# of the mean squared distance. Lengths are no more precise than to make it ten times.
+MEAN_TOL = 1e-4
+
+
+class Geodesics(NamedTuple):
+    """The shortest curves found between matched points.
+
+    Attributes
+    ----------
+    curves : list of ndarray of shape (n_vertices, n_features)
+        Polylines, from the end that comes first in the order of features; of one
+        point where no path joins the ends.
+    arcs : ArcLengths
+        Along these curves.
+    swapped : ndarray of bool of shape (n_pairs,)
+        Whether a curve goes from the second end to the first.
+    graph_lengths : ndarray of shape (n_pairs,)
+        Of the shortest paths in the graph; ``inf`` where no path joins the ends.
+    converged : ndarray of bool of shape (n_pairs,)
+        Whether relaxation has ended at a geodesic.
+    n_evaluations : int
+        Density evaluations, those for gradients included.
+    """
+
+    curves: list
+    arcs: ArcLengths
+    swapped: np.ndarray
+    graph_lengths: np.ndarray
+    converged: np.ndarray
+    n_evaluations: int
+
+    @property
+    def lengths(self):
+        """Geodesic lengths, ``inf`` where no path joins the ends: (n_pairs,)."""
+        return np.where(np.isinf(self.graph_lengths), np.inf, self.arcs.totals)
+
+    @property
+    def from_first(self):
+        """The curves from the first end of each pair to the second."""
+        return [
+            curve[::-1] if swap else curve
+            for curve, swap in zip(self.curves, self.swapped, strict=True)
+        ]
+
+    def points_at(self, fractions):
+        """Points at fractions of the length, from the first end to the second."""
+        fractions = np.where(self.swapped[:, None], 1 - fractions, fractions)
+        return points_at(self.curves, self.arcs, fractions)
+
+
+def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=100):
+    """Relax the shortest paths of a graph, and straight segments; keep the shorter.
+
+    Parameters
+    ----------
+    graph : GeodesicGraph
+        Whose log density has a gradient.
+    P, Q : ndarray of shape (n_pairs, n_features)
+        Matched ends, vertices or not.
+    n_nodes : int, default=64
+        Nodes of a relaxed curve.
+    tol : float, default=1e-6
+        See `relax`.
+    max_steps : int, default=100
+        See `relax`.
+
+    Returns
+    -------
+    Geodesics
+        None longer than the path in the graph. Those from Q to P are the same.
+    """
+    swapped = _is_greater(P, Q)[:, None]
+    P, Q = np.where(swapped, Q, P), np.where(swapped, P, Q)
+    paths = graph.paths_between(P, Q)
+    apart = np.array([len(path) == 0 for path in paths], dtype=bool)
+    for row in np.flatnonzero(apart):
+        paths[row] = P[row][None]
+    # A path of one edge is the straight segment.
+    indirect = np.array([len(path) > 2 for path in paths], dtype=bool)
+    straight = list(np.stack([P[indirect], Q[indirect]], axis=1))
+    limits = {"n_nodes": n_nodes, "tol": tol, "max_steps": max_steps}
+    found = _relaxed(graph, paths + straight, **limits)
+    # Of equally long ones the path of the graph, which comes first.
+    pair = np.r_[np.arange(len(P)), np.flatnonzero(indirect)]
+    order = np.lexsort((found.lengths.totals, pair))
+    best = order[np.searchsorted(pair[order], np.arange(len(P)))]
+    return Geodesics(
+        [found.curves[k] for k in best],
+        found.lengths.take(best),
+        swapped[:, 0],
+        np.where(apart, np.inf, found.start_lengths[: len(P)]),
+        found.converged[best],
+        found.n_evaluations,
+    )
+
+
+def _relaxed(graph, starts, *, n_nodes, tol, max_steps):
+    if not hasattr(graph.log_density, "with_gradient"):
+        raise ValueError(
+            "The log density of this graph has no gradient. Pass a callable with a "
+            "method with_gradient(points) -> (log_p, gradient), or fit an estimator: "
+            "its graph_ has one."
+        )
+    return relax(
+        starts,
+        graph.log_density,
+        graph.log_density.with_gradient,
+        graph.metric,
+        n_nodes=n_nodes,
+        quad_tol=graph.quad_tol,
+        tol=tol,
+        max_steps=max_steps,
+        n_jobs=graph.n_jobs,
+    )
+
+
+def _is_greater(P, Q):
+    """Whether rows of P come after those of Q in the order of their features."""
+    differs = P != Q
+    first = differs.argmax(axis=1)[:, None]
+    greater = np.take_along_axis(P > Q, first, axis=1)[:, 0]
+    return differs.any(axis=1) & greater
+
+
+def frechet_mean(graph, X, weight, *, n_nodes, tol=1e-6, max_steps=100):
+    """Point of least weighted mean of squared geodesic distances, nearby.
+
+    Parameters
+    ----------
+    graph : GeodesicGraph
+        Whose log density has a gradient.
+    X : ndarray of shape (n_points, n_features)
+        The points.
+    weight : ndarray of shape (n_points,)
+        Positive, of sum 1.
+    n_nodes, tol : int, float
+        As in `geodesics_between`.
+    max_steps : int, default=100
+        Most steps, of the descent and of each relaxation in it.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_features,)
+        Reached from the best vertex.
+    converged : bool
+        Whether the mean of the directions to the points vanishes there.
+    """
+    start = graph.X[_medoid(graph, X, weight)]
+    limits = {"n_nodes": n_nodes, "tol": tol, "max_steps": max_steps}
+    found = geodesics_between(graph, np.tile(start, (len(X), 1)), X, **limits)
+    curves = found.from_first
+    # In units of length at the start the Hessian is about the identity.
+    unit = 1.0 / _cost_at(graph, start)
+
+    def _variance(z):
+        nonlocal curves
+        mean = start + unit * z
+        moved = [_with_start(curve, mean) for curve in curves]
+        trial = _relaxed(graph, moved, **limits)
+        curves = trial.curves
+        leaving = np.array([_leaving(curve) for curve in curves])
+        slope = -_cost_at(graph, mean) * (weight * trial.lengths.totals) @ leaving
+        return 0.5 * weight @ trial.lengths.totals**2, unit * slope
+
+    spread = np.sqrt(weight @ found.lengths**2)
+    result = minimize(
+        _variance,
+        np.zeros(len(start)),
+        jac=True,
+        method="BFGS",
+        options={"gtol": MEAN_TOL * spread, "norm": 2, "maxiter": max_steps},
+    )
+    return start + unit * result.x, np.linalg.norm(result.jac) <= 10 * MEAN_TOL * spread
+
+
+def _medoid(graph, X, weight):
+    """Vertex of least weighted mean of squared distances in the graph."""
+    seeds, total = graph.attach(X), np.zeros(graph.n_vertices)
+    for rows in row_batches(len(X), row_bytes=16 * graph.n_vertices):
+        some = seeds.take(np.arange(rows.start, rows.stop))
+        total += weight[rows] @ graph.distances_from(some) ** 2
+    best = int(total.argmin())
+    if np.isinf(total[best]):
+        raise ValueError(
+            "The points lie in different components, which disconnected='inf' keeps "
+            "infinitely far apart, so that they have no mean. Pass "
+            "disconnected='connect', or the points of one component."
+        )
+    return best
+
+
+def _cost_at(graph, point):
+    lam, log_p0, exponent = graph.metric
+    log_ratio = graph.log_density(point[None])[0] - log_p0
+    return float(np.exp(log_cost(log_ratio, lam=lam, exponent=exponent)))
+
+
+def _leaving(curve):
+    """Unit vector along a curve at its start, of second order; zero where it ends."""
+    if len(curve) < 2:
+        return np.zeros(curve.shape[1])
+    ahead = curve[1] - curve[0]
+    if len(curve) > 2:
+        ahead = 4 * ahead - (curve[2] - curve[0])
+    size = np.linalg.norm(ahead)
+    return ahead / size if size > 0 else np.zeros(curve.shape[1])
+
+
+def _with_start(curve, start):
+    """A curve whose start is moved, and less and less what follows it."""
+    if len(curve) < 2:
+        return np.stack([start, curve[0]])
+    remains = np.linspace(1.0, 0.0, len(curve))[:, None]
+    moved = curve + remains * (start - curve[0])
+    moved[0] = start
+    return moved
+
+
+def refined_lengths(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=100):
+    """Lengths of geodesics between matched rows; curves that have not converged warn.
+
+    Parameters
+    ----------
+    graph, P, Q, n_nodes, tol, max_steps
+        As in `geodesics_between`.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs,)
+        ``inf`` where no path joins the points.
+    """
+    found = geodesics_between(
+        graph, P, Q, n_nodes=n_nodes, tol=tol, max_steps=max_steps
+    )
+    warn_of_lost(found, max_steps)
+    return found.lengths
+
+
+def warn_of_lost(geodesics, max_steps):
+    """Say which curves are shorter than the graph's, but perhaps not geodesics.
+
+    Parameters
+    ----------
+    geodesics : Geodesics
+        What was found.
+    max_steps : int
+        Most steps that were allowed.
+    """
+    lost = np.isfinite(geodesics.lengths) & ~geodesics.converged
+    if lost.any():
+        warn(
+            f"{lost.sum()} of {len(lost)} curves (first: row {lost.argmax()}) have not "
+            f"converged after {max_steps} steps at most: they are no longer than the "
+            "paths in the graph, but may be shortened further. Raise max_iter of "
+            "GeodesicInterpolator, or pass a smoother density.",
+            ConvergenceWarning,
+        )
