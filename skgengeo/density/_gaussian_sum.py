@@ -65,7 +65,7 @@ def gaussian_blocks(log_weights, centers, variances, directions, residual):
     less = d * (d + 3) / 2 <= (rank + 1) * (d + 2)
     layout = _by_monomials if less else _by_features
     parts = layout(around[1][2], offsets, precision, w)
-    return (middle, *parts, 0.5), *around
+    return _in_c_order((middle, *parts), 0.5, around)
 
 
 def sphere_blocks(log_weights, centers, variances):
@@ -96,7 +96,7 @@ def sphere_blocks(log_weights, centers, variances):
     padded, middle, offsets, around = arranged
     nothing = np.empty((*padded.shape, 0, d))
     parts = _by_features(around[1][2], offsets, 1 / variances[padded], nothing)
-    return (middle, *parts, 0.5), *around
+    return _in_c_order((middle, *parts), 0.5, around)
 
 
 def root_blocks(log_weights, centers, roots):
@@ -124,7 +124,7 @@ def root_blocks(log_weights, centers, roots):
     padded, middle, offsets, around = _arranged(log_norm, centers, widest, 1)
     none = np.zeros(padded.shape)
     parts = _by_features(around[1][2], offsets, none, roots[padded])
-    return (middle, *parts, -0.5), *around
+    return _in_c_order((middle, *parts), -0.5, around)
 
 
 def _arranged(log_norm, centers, widest, size):
@@ -157,6 +157,19 @@ def _arranged(log_norm, centers, widest, size):
     )
     offsets = centers - middle[:, None]
     return padded, middle, offsets, (around_blocks, around_kernels)
+
+
+def _in_c_order(kernels, curvature, around):
+    """All parts of the blocks, and the factor of the squared products.
+
+    In one layout, whatever that of the kernels: the compiled sum is cached once, and
+    the cache would take what it has loaded for that of another layout.
+    """
+    kernels, *around = (
+        tuple(np.ascontiguousarray(part) for part in parts)
+        for parts in (kernels, *around)
+    )
+    return (*kernels, curvature), *around
 
 
 def log_sum(X, blocks, rtol, *, gradient=False):

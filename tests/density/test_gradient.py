@@ -23,6 +23,7 @@ from skgengeo.density import (
     log_density_gradient,
 )
 from skgengeo.density import _gradient as gradients
+from skgengeo.density._gaussian_sum import root_blocks, sphere_blocks
 from skgengeo.density._gradient import gradient_of
 
 from .._densities import Answers, Counting, LogProb, normal_log_density
@@ -281,6 +282,39 @@ def test_what_parzen_windows_leave_out_matters_little(d, rtol):
         log_density_gradient(rough, X, return_log_density=True)[1],
         log_density(rough, X),
     )
+
+
+@pytest.mark.parametrize("d", [2, 10, 24, 40])
+def test_parzen_windows_are_the_sum_of_all_kernels(d):
+    X = np.random.default_rng(0).normal(size=(400, d))
+    density = ManifoldParzenWindows(rtol=1e-14).fit(X)
+    Q = np.vstack([X[:40], 1.5 * X[40:80]])
+    v, u, r = density.variances_, density.directions_, density.residual_variances_
+    precisions = np.einsum("nj,nja,njb->nab", 1 / v - 1 / r[:, None], u, u)
+    precisions += np.eye(d) / r[:, None, None]
+    expected = dense_sum(np.log(density.weights_), density.centers_, precisions, Q)[1]
+    np.testing.assert_allclose(
+        density.score_samples_gradient(Q),
+        expected,
+        rtol=1e-8,
+        atol=1e-9 * np.abs(expected).max(),
+    )
+
+
+def test_sums_of_any_layout_are_laid_out_alike():
+    # Where a cache has one compiled for another layout, it may take that.
+    rng = np.random.default_rng(0)
+    centers, roots = rng.normal(size=(2, 70)).T, rng.normal(size=(2, 2, 70)).T
+    log_weights, variances = rng.normal(size=(2, 70, 2))[:, :, 0] ** 2 + 1
+    of_sums = [
+        sphere_blocks(log_weights, centers, variances),
+        root_blocks(log_weights, centers, roots),
+        *(FITTED["ManifoldParzenWindows", d]._blocks for d in DIMENSIONS),
+    ]
+    for blocks in of_sums:
+        parts = [part for group in blocks for part in group if np.ndim(part)]
+        assert len(parts) == 12
+        assert all(part.flags.c_contiguous for part in parts)
 
 
 # Far away
