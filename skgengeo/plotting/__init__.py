@@ -2,5 +2,6 @@
 
 from ._affinity import AffinityDisplay
 from ._embedding import EmbeddingDisplay
+from ._paths import GeodesicPathDisplay
 
-__all__ = ["AffinityDisplay", "EmbeddingDisplay"]
+__all__ = ["AffinityDisplay", "EmbeddingDisplay", "GeodesicPathDisplay"]
