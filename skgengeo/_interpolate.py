@@ -123,10 +123,11 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
 
     Notes
     -----
-    Two starts are relaxed, the shortest path in the graph and the straight segment,
-    and the shorter result is taken. It is a geodesic, which no small change shortens;
-    that no other is shorter cannot be known. A curve is never longer than the path in
-    the graph, and from y to x it is the one from x to y, the other way round.
+    Up to three starts are relaxed, and the shortest result is taken: the shortest path
+    in the graph; the straight segment; and a path that is up to a tenth longer and
+    leads elsewhere, where there is one. The result is a geodesic, which no small change
+    shortens; that no other is shorter cannot be known. It is never longer than the path
+    in the graph, and from y to x it is that from x to y, the other way round.
 
     References
     ----------

@@ -12,7 +12,7 @@ from scipy.stats import gaussian_kde
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from skgengeo import GenerativeGeodesicDistance
+from skgengeo import GenerativeGeodesicDistance, GeodesicInterpolator
 from skgengeo.density import ManifoldParzenWindows, as_density
 
 from . import _oracles as oracles
@@ -88,9 +88,10 @@ class Plane:
 
     def log_density(self, points):
         x, centers = points / self.scale, self.centers / self.scale
-        square = (x**2).sum(axis=1)[:, None] + (centers**2).sum(axis=1)
-        # On the grid none of these is below the smallest number.
-        return np.log(np.exp(x @ centers.T - square / 2).mean(axis=1))
+        log_terms = x @ centers.T - (centers**2).sum(axis=1) / 2
+        largest = log_terms.max(axis=1)
+        mean = np.exp(log_terms - largest[:, None]).mean(axis=1)
+        return np.log(mean) + largest - (x**2).sum(axis=1) / 2
 
     def cost(self, lam):
         return lambda points: oracles.cost_of(
@@ -149,6 +150,18 @@ def four_modes():
     return Plane(np.array([[-1.0, -1.1], [1.2, -0.9], [-0.9, 1.2], [1.0, 0.8]]), 0.45)
 
 
+@cache
+def spiral():
+    """One and a half turns, with gaps of five kernels between them."""
+    turn = np.linspace(0.0, 3 * np.pi, 40)
+    radius = 0.4 + 1.7 * turn / turn[-1]
+    arm = radius[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
+    return Plane(arm, 0.22)
+
+
+PLANES = [ring, two_moons, four_modes, spiral]
+
+
 @pytest.fixture
 def fast_marching():
     """Built from source, with a C++ compiler: not everybody has it."""
@@ -190,7 +203,7 @@ def test_fast_marching_agrees_with_clairaut(lam):
 
 
 @pytest.mark.usefixtures("fast_marching")
-@pytest.mark.parametrize("make", [ring, two_moons])
+@pytest.mark.parametrize("make", [ring, two_moons, spiral])
 def test_fast_marching_does_not_depend_on_its_grid(make):
     plane = make()
     coarse, fine = (plane.marched(min(LAMS), [0], finer=finer) for finer in (1, 2))
@@ -339,3 +352,49 @@ def test_in_the_plane_the_excess_falls_with_n(make, graphs):
         medians = [np.median(excess[lam]) for excess in excesses]
         assert (np.diff(medians) < 0).all()
         assert medians[-1] < medians[0] / 4
+
+
+# Relaxed
+
+
+def relaxed(plane, lam, n=1000, **params):
+    """Relative excess of relaxed distances, in a graph of the first n samples."""
+    geodesic = GeodesicInterpolator(
+        plane.log_density, lam=lam, p0=np.exp(plane.log_p0), **params
+    ).fit(plane.X[:n])
+    pairs = np.argwhere(plane.far)
+    starts, stops = (plane.X[rows] for rows in pairs.T)
+    return geodesic.distance(starts, stops) / plane.exact[lam] - 1
+
+
+@pytest.mark.usefixtures("fast_marching")
+@pytest.mark.parametrize("lam", LAMS)
+@pytest.mark.parametrize("make", PLANES)
+def test_in_the_plane_relaxed_distances_are_exact(make, lam):
+    excess = relaxed(make(), lam)
+    assert excess.min() > -1e-3
+    assert np.mean(excess < 2e-3) >= 0.99
+
+
+@pytest.mark.parametrize("lam", [10.0, *LAMS])
+@pytest.mark.parametrize("density", LINE_DENSITIES.values(), ids=LINE_DENSITIES)
+def test_on_the_line_relaxed_distances_are_the_integral(density, lam):
+    X = np.sort(on_a_line(), axis=0)[::4]
+    geodesic = GeodesicInterpolator(density, lam=lam, quad_tol=1e-5).fit(X)
+
+    def cost(x):
+        log_p = as_density(density).score_samples(x.reshape(-1, 1))
+        return oracles.cost_of(log_p - geodesic.log_p0_, lam).reshape(x.shape)
+
+    exact = oracles.line_distances(cost, X[:, 0])[:-7, 7:].diagonal()
+    np.testing.assert_allclose(geodesic.distance(X[:-7], X[7:]), exact, rtol=1e-4)
+
+
+@pytest.mark.parametrize("lam", LAMS)
+@pytest.mark.parametrize("d", [10, 50])
+def test_around_a_gaussian_relaxed_distances_are_exact(d, lam):
+    X = scattered(60, d)
+    geodesic = GeodesicInterpolator(gaussian_log_density, lam=lam).fit(X)
+    found = geodesic.distance(np.repeat(X[:6], 6, axis=0), np.tile(X[10:16], (6, 1)))
+    exact = around_a_gaussian(gaussian_cost(geodesic, lam), X[:6], X[10:16])
+    np.testing.assert_allclose(found, exact.ravel(), rtol=5e-3)

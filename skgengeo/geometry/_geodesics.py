@@ -4,13 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.spatial.distance import cdist
 from sklearn.exceptions import ConvergenceWarning
 
 from .._batching import row_batches
 from .._warnings import warn
 from ._cost import log_cost
 from ._curves import ArcLengths, points_at, relax
+from ._shortest_paths import Seeds
 
+# A second start is a path by another way, this share longer at most.
+DETOUR = 0.1
 # The descent to a mean ends where a step would be shorter than this share of the root
 # of the mean squared distance. Lengths are no more precise than to make it ten times.
 MEAN_TOL = 1e-4
@@ -63,7 +67,7 @@ class Geodesics(NamedTuple):
 
 
 def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=100):
-    """Relax the shortest paths of a graph, and straight segments; keep the shorter.
+    """Relax shortest paths of a graph, detours and straight segments; keep the best.
 
     Parameters
     ----------
@@ -85,17 +89,19 @@ def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=100):
     """
     swapped = _is_greater(P, Q)[:, None]
     P, Q = np.where(swapped, Q, P), np.where(swapped, P, Q)
-    paths = graph.paths_between(P, Q)
+    seeds, targets = graph.attach(P), graph.attach(Q)
+    paths = graph.paths_between(P, Q, seeds, targets)
     apart = np.array([len(path) == 0 for path in paths], dtype=bool)
     for row in np.flatnonzero(apart):
         paths[row] = P[row][None]
     # A path of one edge is the straight segment.
-    indirect = np.array([len(path) > 2 for path in paths], dtype=bool)
+    indirect = np.flatnonzero([len(path) > 2 for path in paths])
     straight = list(np.stack([P[indirect], Q[indirect]], axis=1))
+    round_rows, round_paths = _detours(graph, P, Q, seeds, targets, paths, indirect)
     limits = {"n_nodes": n_nodes, "tol": tol, "max_steps": max_steps}
-    found = _relaxed(graph, paths + straight, **limits)
+    found = _relaxed(graph, paths + straight + round_paths, **limits)
     # Of equally long ones the path of the graph, which comes first.
-    pair = np.r_[np.arange(len(P)), np.flatnonzero(indirect)]
+    pair = np.concatenate([np.arange(len(P)), indirect, round_rows])
     order = np.lexsort((found.lengths.totals, pair))
     best = order[np.searchsorted(pair[order], np.arange(len(P)))]
     return Geodesics(
@@ -106,6 +112,37 @@ def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=100):
         found.converged[best],
         found.n_evaluations,
     )
+
+
+def _detours(graph, P, Q, seeds, targets, paths, rows):
+    """Paths that are little longer than the shortest, and lead elsewhere.
+
+    Each goes by the vertex that is the farthest from the shortest path, of those by
+    which a path is at most `DETOUR` longer.
+
+    Returns
+    -------
+    rows : ndarray of int
+        Pairs that have a detour, farther from the path than any step along it.
+    detours : list of ndarray of shape (n_points, n_features)
+        One for each of these.
+    """
+    by = np.full(len(P), -1)
+    for batch in row_batches(len(rows), row_bytes=4 * 8 * graph.n_vertices):
+        some = rows[batch]
+        around = graph.distances_from(seeds.take(some))
+        around += graph.distances_from(targets.take(some))
+        for row, sums in zip(some, around, strict=True):
+            near = np.flatnonzero(sums <= (1 + DETOUR) * sums.min())
+            gap = cdist(graph.X[near], paths[row]).min(axis=1)
+            step = np.linalg.norm(np.diff(paths[row], axis=0), axis=1).max()
+            if gap.max() > step:
+                by[row] = near[gap.argmax()]
+    rows = np.flatnonzero(by >= 0)
+    via, middle = graph.X[by[rows]], Seeds.at(by[rows])
+    there = graph.paths_between(P[rows], via, seeds.take(rows), middle)
+    back = graph.paths_between(via, Q[rows], middle, targets.take(rows))
+    return rows, [np.vstack([a, b[1:]]) for a, b in zip(there, back, strict=True)]
 
 
 def _relaxed(graph, starts, *, n_nodes, tol, max_steps):

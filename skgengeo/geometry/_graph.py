@@ -558,20 +558,21 @@ class GeodesicGraph:
         result[rows] = np.minimum(result[rows], direct)
         return result
 
-    def paths_between(self, P, Q):
+    def paths_between(self, P, Q, seeds, targets):
         """Shortest paths of matched rows, as polylines.
 
         Parameters
         ----------
         P, Q : ndarray of shape (n_pairs, n_features)
             Points, as in `distance_between`.
+        seeds, targets : Seeds
+            What `attach` makes of them.
 
         Returns
         -------
         list of ndarray of shape (n_points, n_features)
             From the row of P to that of Q; empty where there is no path.
         """
-        seeds, targets = self.attach(P), self.attach(Q)
         paths, lengths = shortest_paths(
             self.weights, seeds, targets, n_jobs=self.n_jobs, verbose=self.verbose
         )
