@@ -28,12 +28,12 @@ from ._quadrature import EdgeProfile, Segments, edge_costs, profile_edges
 MIN_PIECES = 16
 # Damping: at first; what a step that went as predicted divides it by; what a bad one
 # multiplies it by; where no smaller step helps, as at a jump of log p.
-DAMPING, EASE, BRAKE, STALLED = 1.0, 8.0, 4.0, 1e10
-LEAST_DAMPING = 1e-3
+DAMPING, EASE, BRAKE, STALLED = 1.0, 4.0, 4.0, 1e10
+LEAST_DAMPING = 1e-2
 # Shares of the predicted decrease: of a good step, a fair one, and one that is taken.
 GOOD, FAIR, TAKEN = 0.75, 0.25, 1e-4
 # A secant this near to a right angle teaches nothing.
-MIN_COSINE = 1e-2
+MIN_COSINE = 0.1
 
 
 class ArcLengths(NamedTuple):
@@ -62,6 +62,22 @@ class ArcLengths(NamedTuple):
         """Length of each curve, of shape (n_curves,)."""
         return self.length[self.indptr[1:] - 1]
 
+    def take(self, curves):
+        """Those of the curves named, in that order."""
+        count = np.diff(self.indptr)[curves]
+        indptr = np.concatenate([[0], np.cumsum(count)])
+        inside = np.arange(indptr[-1]) + np.repeat(
+            self.indptr[curves] - indptr[:-1], count
+        )
+        return self._replace(
+            indptr=indptr, position=self.position[inside], length=self.length[inside]
+        )
+
+    def along(self, curve):
+        """Positions on one curve, and the lengths as far as there."""
+        own = slice(self.indptr[curve], self.indptr[curve + 1])
+        return self.position[own], self.length[own]
+
 
 class Relaxation(NamedTuple):
     """Relaxed curves.
@@ -71,8 +87,10 @@ class Relaxation(NamedTuple):
     curves : list of ndarray of shape (n_nodes, n_features)
         From start to end at constant speed, to the discretisation. Where nothing
         shorter was found, the start itself, with as many vertices as it has.
-    lengths : ndarray of shape (n_curves,)
-        Geodesic lengths, by the quadrature.
+    lengths : ArcLengths
+        Along them, by the quadrature; ``lengths.totals`` are the distances found.
+    start_lengths : ndarray of shape (n_curves,)
+        Those of the starts.
     converged : ndarray of bool of shape (n_curves,)
         Whether the minimum of the energy was reached and is no longer than the start.
     n_steps : ndarray of int of shape (n_curves,)
@@ -84,7 +102,8 @@ class Relaxation(NamedTuple):
     """
 
     curves: list
-    lengths: np.ndarray
+    lengths: ArcLengths
+    start_lengths: np.ndarray
     converged: np.ndarray
     n_steps: np.ndarray
     n_evaluations: int
@@ -159,10 +178,8 @@ def points_at(curves, lengths, fractions):
     fractions = np.broadcast_to(fractions, (len(curves), fractions.shape[-1]))
     points = np.empty((*fractions.shape, curves[0].shape[1] if len(curves) else 0))
     for p, (curve, fraction) in enumerate(zip(curves, fractions, strict=True)):
-        own = slice(lengths.indptr[p], lengths.indptr[p + 1])
-        length, position = lengths.length[own], lengths.position[own]
+        position, length = lengths.along(p)
         at = np.interp(fraction * length[-1], length, position)
-        at[fraction == 0], at[fraction == 1] = 0, len(curve) - 1
         before = np.minimum(at.astype(int), max(len(curve) - 2, 0))
         after = np.minimum(before + 1, len(curve) - 1)
         t = (at - before)[:, None]
@@ -244,15 +261,29 @@ def relax(
     found = _descended(nodes, log_density_gradient, metric, tol, max_steps)
     after, _ = _measured(found.nodes, log_density, metric, quad_tol, n_jobs)
     shorter = after.totals < before.totals
-    n_evaluations = before.n_evaluations + found.n_gradients + after.n_evaluations
+    converged = found.converged & (after.totals <= before.totals * (1 + quad_tol))
     return Relaxation(
         [found.nodes[p] if s else starts[p] for p, s in enumerate(shorter)],
-        np.where(shorter, after.totals, before.totals),
-        found.converged & (after.totals <= before.totals * (1 + quad_tol)),
+        _selected(before, after, shorter),
+        before.totals,
+        converged,
         found.n_steps,
-        n_evaluations,
+        before.n_evaluations + found.n_gradients + after.n_evaluations,
         found.n_gradients,
     )
+
+
+def _selected(first, second, takes_second):
+    """Arc lengths of each curve from either."""
+    n_first = first.indptr[-1]
+    both = ArcLengths(
+        np.append(first.indptr, n_first + second.indptr[1:]),
+        np.concatenate([first.position, second.position]),
+        np.concatenate([first.length, second.length]),
+        first.n_evaluations + second.n_evaluations,
+    )
+    n_curves = len(takes_second)
+    return both.take(np.arange(n_curves) + n_curves * takes_second)
 
 
 def _measured(curves, log_density, metric, quad_tol, n_jobs):
@@ -354,7 +385,7 @@ def _descended(nodes, log_density_gradient, metric, tol, max_steps):
     )
     converged, n_steps, n_gradients = straight.copy(), np.zeros(n_curves, dtype=int), 0
     bent = np.flatnonzero(~straight)
-    for some in row_batches(len(bent), row_bytes=8 * n_nodes * d * (2 * d + 12)):
+    for some in row_batches(len(bent), row_bytes=8 * n_nodes * (d + 1) * (2 * d + 12)):
         rows = bent[some]
         found = _descend(nodes[rows], log_density_gradient, metric, tol, max_steps)
         nodes[rows], converged[rows], n_steps[rows], n = found

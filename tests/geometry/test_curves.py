@@ -107,6 +107,23 @@ def test_length_is_the_sum_of_the_segments(lam):
     np.testing.assert_allclose(found, exact, rtol=TOL)
 
 
+@pytest.mark.parametrize("lam", LAMS)
+def test_long_segments_across_many_modes_are_measured(lam):
+    mixture = ring()
+    angle = np.random.default_rng(0).uniform(0, 2 * np.pi, (2, 40))
+    start, end = 4 * np.stack([np.cos(angle), np.sin(angle)], axis=2)
+    found = curve_lengths(
+        segments(np.stack([start, end], axis=1)),
+        mixture.log_density,
+        mixture.metric(lam),
+        quad_tol=TOL,
+    )
+    exact = oracles.segment_costs(
+        mixture.log_density, start, end, mixture.metric(lam), 2049
+    )
+    np.testing.assert_allclose(found, exact, rtol=TOL)
+
+
 def test_length_grows_from_zero_and_meets_every_vertex():
     mixture = random_mixture(1)
     curves = walks(mixture, 20)
@@ -114,8 +131,7 @@ def test_length_grows_from_zero_and_meets_every_vertex():
     assert len(lengths.indptr) == len(curves) + 1
     assert lengths.indptr[-1] == len(lengths.position) == len(lengths.length)
     for p, curve in enumerate(curves):
-        own = slice(lengths.indptr[p], lengths.indptr[p + 1])
-        length, position = lengths.length[own], lengths.position[own]
+        position, length = lengths.along(p)
         assert length[0] == position[0] == 0
         assert (np.diff(length) > 0).all()
         assert (np.diff(position) > 0).all()
@@ -167,11 +183,9 @@ def test_resampled_nodes_are_equally_far_from_each_other(lam):
     for p, curve in enumerate(curves):
         for k in range(1, 9):
             # As far as node k: the vertices before it, and node k itself.
-            own = slice(lengths.indptr[p], lengths.indptr[p + 1])
+            position, length = lengths.along(p)
             total = lengths.totals[p]
-            at = np.interp(
-                fractions[k] * total, lengths.length[own], lengths.position[own]
-            )
+            at = np.interp(fractions[k] * total, length, position)
             part = np.vstack([curve[: int(np.ceil(at))], nodes[p, k]])
             found = curve_lengths([part], mixture.log_density, metric)[0]
             assert found == pytest.approx(fractions[k] * total, abs=0.01 * total)
@@ -215,7 +229,7 @@ def test_on_a_line(lam):
     starts = segments(np.stack([x[i], x[j]], axis=1)[:, :, None])
     found = mixture.relax(starts, metric, quad_tol=1e-4)
     np.testing.assert_allclose(
-        found.lengths, oracles.line_distances(cost, x)[i, j], rtol=1e-4
+        found.lengths.totals, oracles.line_distances(cost, x)[i, j], rtol=1e-4
     )
     assert found.converged.all()
 
@@ -245,8 +259,8 @@ def test_around_a_gaussian(d, lam):
     mixture, metric, pairs, exact = around_a_gaussian(d, lam)
     found = mixture.relax(segments(pairs), metric, n_nodes=32)
     assert found.converged.all()
-    np.testing.assert_allclose(found.lengths, exact, rtol=5e-3)
-    assert (found.lengths >= exact * (1 - TOL)).all()
+    np.testing.assert_allclose(found.lengths.totals, exact, rtol=5e-3)
+    assert (found.lengths.totals >= exact * (1 - TOL)).all()
     straight = curve_lengths(segments(pairs), mixture.log_density, metric)
     assert (straight / exact).max() > 1.005
 
@@ -255,7 +269,8 @@ def test_around_a_gaussian(d, lam):
 def test_finer_curves_are_nearer_to_the_geodesic(lam):
     mixture, metric, pairs, exact = around_a_gaussian(2, lam)
     excess = [
-        mixture.relax(segments(pairs), metric, n_nodes=n, quad_tol=1e-6).lengths / exact
+        mixture.relax(segments(pairs), metric, n_nodes=n, quad_tol=1e-6).lengths.totals
+        / exact
         - 1
         for n in (5, 9, 17, 33)
     ]
@@ -292,25 +307,29 @@ def test_never_longer_than_the_start(d, n_nodes, lam, exponent):
         before = curve_lengths(starts, mixture.log_density, metric)
         found = mixture.relax(starts, metric, n_nodes=n_nodes)
         after = curve_lengths(found.curves, mixture.log_density, metric)
-        assert (found.lengths <= before).all()
-        np.testing.assert_array_equal(found.lengths, after)
+        assert (found.lengths.totals <= before).all()
+        np.testing.assert_array_equal(found.lengths.totals, after)
         for start, curve in zip(starts, found.curves, strict=True):
             assert (curve[0] == start[0]).all()
             assert (curve[-1] == start[-1]).all()
+
+
+def fine_arc():
+    angle = np.linspace(0, 2.0, 200)
+    return 1.5 * np.column_stack([np.cos(angle), np.sin(angle)])
 
 
 def test_where_nothing_is_shorter_the_start_is_kept():
     """A start finer than the curves asked for, and shorter."""
     mixture = ring()
     metric = mixture.metric(0.01)
-    angle = np.linspace(0, 2.0, 200)
-    starts = [1.5 * np.column_stack([np.cos(angle), np.sin(angle)])]
+    starts = [fine_arc()]
     found = mixture.relax(starts, metric, n_nodes=3)
     assert found.curves[0] is starts[0]
     assert not found.converged[0]
     before = curve_lengths(starts, mixture.log_density, metric)
-    assert found.lengths == before
-    assert mixture.relax(starts, metric).lengths < before
+    assert found.lengths.totals == before
+    assert mixture.relax(starts, metric).lengths.totals < before
 
 
 @pytest.mark.parametrize("lam", LAMS)
@@ -321,7 +340,7 @@ def test_nothing_nearby_is_shorter(lam):
     found = mixture.relax(walks(mixture, 6), metric, tol=1e-10, quad_tol=1e-6)
     t = np.linspace(0, np.pi, 64)[:, None]
     rng = np.random.default_rng(0)
-    for curve, length in zip(found.curves, found.lengths, strict=True):
+    for curve, length in zip(found.curves, found.lengths.totals, strict=True):
         waves = [np.sin(k * t) * rng.normal(size=2) for k in (1, 2, 3, 5)]
         bent = [curve + 0.03 * length * sign * w for w in waves for sign in (-1, 1)]
         assert (curve_lengths(bent, mixture.log_density, metric) > length).all()
@@ -380,6 +399,25 @@ def test_evaluations_are_counted():
     assert found.n_gradients == 10 * 64 + 62 * found.n_steps.sum()
 
 
+def test_lengths_along_the_curves_are_those_of_the_curves():
+    mixture = ring()
+    metric, starts = mixture.metric(0.01), [*walks(mixture, 5), fine_arc()]
+    found = mixture.relax(starts, metric, n_nodes=3)
+    kept = [any(c is s for s in starts) for c in found.curves]
+    assert 0 < sum(kept) < 6
+    expected = arc_lengths(found.curves, mixture.log_density, metric)
+    np.testing.assert_array_equal(found.lengths.indptr, expected.indptr)
+    np.testing.assert_allclose(found.lengths.position, expected.position)
+    np.testing.assert_allclose(found.lengths.length, expected.length)
+
+
+def test_no_curves():
+    mixture = ring()
+    found = mixture.relax([], mixture.metric(0.1))
+    assert found.curves == []
+    assert found.lengths.totals.shape == found.converged.shape == (0,)
+
+
 def test_what_has_not_converged_says_so():
     mixture = ring()
     metric, starts = mixture.metric(0.01), walks(mixture, 10)
@@ -396,7 +434,7 @@ def test_flat_densities_have_straight_geodesics():
     starts = walks(random_mixture(0), 10)
     found = relax(starts, flat_density, flat, Metric(0.1, 0.0))
     straight = [np.linalg.norm(start[-1] - start[0]) for start in starts]
-    np.testing.assert_allclose(found.lengths, straight, rtol=1e-6)
+    np.testing.assert_allclose(found.lengths.totals, straight, rtol=1e-6)
     assert found.converged.all()
 
 
@@ -407,7 +445,7 @@ def test_infinite_lam_is_euclidean_without_any_evaluation():
     starts = walks(random_mixture(0), 10)
     found = relax(starts, unused, unused, Metric(np.inf, 0.0))
     straight = [np.linalg.norm(start[-1] - start[0]) for start in starts]
-    np.testing.assert_allclose(found.lengths, straight, rtol=1e-12)
+    np.testing.assert_allclose(found.lengths.totals, straight, rtol=1e-12)
     assert found.n_evaluations == 0
     assert found.converged.all()
 
@@ -418,7 +456,7 @@ def test_points_have_no_distance_from_themselves(lam):
     x, y = mixture.sample(2)
     starts = [x[None], np.array([x, x]), np.array([x, y, x])]
     found = mixture.relax(starts, mixture.metric(lam))
-    assert (found.lengths == 0).all()
+    assert (found.lengths.totals == 0).all()
     assert found.converged.all()
     assert all((curve == x).all() for curve in found.curves)
 
@@ -430,7 +468,7 @@ def test_two_nodes_are_a_segment():
     direct = [start[[0, -1]] for start in starts]
     straight = curve_lengths(direct, mixture.log_density, metric)
     before = curve_lengths(starts, mixture.log_density, metric)
-    np.testing.assert_array_equal(found.lengths, np.minimum(straight, before))
+    np.testing.assert_array_equal(found.lengths.totals, np.minimum(straight, before))
 
 
 def test_duplicate_vertices_change_nothing():
@@ -438,7 +476,7 @@ def test_duplicate_vertices_change_nothing():
     metric, starts = mixture.metric(0.1), walks(mixture, 10)
     expected = mixture.relax(starts, metric)
     found = mixture.relax([np.repeat(s, 3, axis=0) for s in starts], metric)
-    np.testing.assert_allclose(found.lengths, expected.lengths, rtol=1e-6)
+    np.testing.assert_allclose(found.lengths.totals, expected.lengths.totals, rtol=1e-6)
 
 
 def half_plane(gradient_outside):
@@ -460,8 +498,8 @@ def test_outside_the_support(gradient_outside):
     starts.append(np.array([[-1.0, -2.0], [0.0, -1.0], [1.0, -2.0]]))
     found = relax(starts, lambda X: gradient(X)[0], gradient, Metric(0.1, -1.0))
     before = curve_lengths(starts, lambda X: gradient(X)[0], Metric(0.1, -1.0))
-    assert (found.lengths <= before).all()
-    assert found.lengths[-1] == pytest.approx(2 * 11)
+    assert (found.lengths.totals <= before).all()
+    assert found.lengths.totals[-1] == pytest.approx(2 * 11)
     assert found.converged[-1]
 
 
@@ -470,7 +508,7 @@ def test_without_lam_curves_stay_inside_the_support():
     rng = np.random.default_rng(0)
     starts = [np.abs(rng.normal(size=(5, 2))) for _ in range(10)]
     found = relax(starts, lambda X: gradient(X)[0], gradient, Metric(0.0, -1.0))
-    assert np.isfinite(found.lengths).all()
+    assert np.isfinite(found.lengths.totals).all()
     assert all((curve[:, 1] >= 0).all() for curve in found.curves)
 
 
@@ -494,7 +532,7 @@ def test_an_offset_of_the_log_density_changes_nothing(offset):
     moved = metric._replace(log_p0=metric.log_p0 + offset)
     found = relax(starts, lambda X: gradient(X)[0], gradient, moved)
     expected = mixture.relax(starts, metric)
-    np.testing.assert_allclose(found.lengths, expected.lengths, rtol=1e-6)
+    np.testing.assert_allclose(found.lengths.totals, expected.lengths.totals, rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2.0**-30, 2.0**30])
@@ -510,7 +548,9 @@ def test_units_change_nothing(scale):
         [scale * s for s in starts], lambda X: gradient(X)[0], gradient, metric
     )
     expected = mixture.relax(starts, metric)
-    np.testing.assert_allclose(found.lengths / scale, expected.lengths, rtol=1e-6)
+    np.testing.assert_allclose(
+        found.lengths.totals / scale, expected.lengths.totals, rtol=1e-6
+    )
     np.testing.assert_array_equal(found.n_steps, expected.n_steps)
 
 
