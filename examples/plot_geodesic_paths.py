@@ -75,7 +75,7 @@ import matplotlib.pyplot as plt
 from skgengeo.plotting import GeodesicPathDisplay
 
 figure, (left, right) = plt.subplots(
-    ncols=2, figsize=(11, 4.2), layout="constrained", width_ratios=[1.2, 1]
+    ncols=2, figsize=(12, 3.8), layout="constrained", width_ratios=[1.6, 1]
 )
 colors = plt.get_cmap("autumn")(np.linspace(0, 0.8, len(LAMS)))
 around = GeodesicPathDisplay.from_estimator(geodesic, start, end, ax=left)
@@ -89,9 +89,9 @@ right.plot(np.linspace(0, 1, len(segment)), segment, "k--", label="straight segm
 right.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 # %%
-# With λ = 5 the curve is 3 % longer than the segment, whose ruler says 1.70; with
-# λ = 0.05 it is a quarter longer, and stays where the samples are. In between it bends
-# with λ, for nothing but a slope lies between the segment and the arch. Where a gap lies
+# With λ = 5 the curve is 3 % longer than the segment, which is 1.70 long; with λ = 0.05
+# it is a quarter longer, and stays where the samples are. In between it bends with λ,
+# for nothing but a slope lies between the segment and the arch. Where a gap lies
 # between two ways, the geodesic leaps from one to the other at some λ. Each of the two
 # is a curve that no small change shortens: the interpolator relaxes the path of the
 # graph and the straight segment, and takes the shorter result.
