@@ -94,7 +94,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
     n_nodes : int, default=64
         Nodes of a curve while it is relaxed, both ends included. The length is in error
         by about the inverse square of their number.
-    max_iter : int, default=100
+    max_iter : int, default=300
         Most steps of the relaxation.
     tol : float, default=1e-6
         The relaxation of a curve ends where a step would shorten it by less than half
@@ -172,7 +172,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         n_jobs=None,
         verbose=False,
         n_nodes=64,
-        max_iter=100,
+        max_iter=300,
         tol=1e-6,
     ):
         self.density = density

@@ -258,7 +258,7 @@ def relax(
     """
     before = arc_lengths(starts, log_density, metric, quad_tol=quad_tol, n_jobs=n_jobs)
     nodes = resampled(starts, before, n_nodes)
-    found = _descended(nodes, log_density_gradient, metric, tol, max_steps)
+    found = descended(nodes, log_density_gradient, metric, tol, max_steps)
     after, _ = _measured(found.nodes, log_density, metric, quad_tol, n_jobs)
     shorter = after.totals < before.totals
     converged = found.converged & (after.totals <= before.totals * (1 + quad_tol))
@@ -365,8 +365,8 @@ def _shares(profile, log_ratio, cost, metric):
         return share * (cost / np.add.reduceat(share, first))[edge]
 
 
-class _Descent(NamedTuple):
-    """What `_descended` finds."""
+class Descent(NamedTuple):
+    """Nodes that `descended` has moved."""
 
     nodes: np.ndarray
     converged: np.ndarray
@@ -374,8 +374,21 @@ class _Descent(NamedTuple):
     n_gradients: int
 
 
-def _descended(nodes, log_density_gradient, metric, tol, max_steps):
-    """Minimise the energy of each curve, in batches of bounded memory."""
+def descended(nodes, log_density_gradient, metric, tol, max_steps):
+    """Minimise the energy of each curve, in batches of bounded memory.
+
+    Parameters
+    ----------
+    nodes : ndarray of shape (n_curves, n_nodes, n_features)
+        Where to start; left as they are.
+    log_density_gradient, metric, tol, max_steps
+        As in `relax`.
+
+    Returns
+    -------
+    Descent
+        Their nodes, and the steps there.
+    """
     n_curves, n_nodes, d = nodes.shape
     nodes = nodes.copy()
     ends_meet = (nodes[:, 0] == nodes[:, -1]).all(axis=1)
@@ -390,7 +403,32 @@ def _descended(nodes, log_density_gradient, metric, tol, max_steps):
         found = _descend(nodes[rows], log_density_gradient, metric, tol, max_steps)
         nodes[rows], converged[rows], n_steps[rows], n = found
         n_gradients += n
-    return _Descent(nodes, converged, n_steps, n_gradients)
+    return Descent(nodes, converged, n_steps, n_gradients)
+
+
+def energies_at(nodes, log_density_gradient, metric):
+    """Energy of each curve, and how it changes with the first node.
+
+    Parameters
+    ----------
+    nodes : ndarray of shape (n_curves, n_nodes, n_features)
+        At a minimum of the energy for fixed ends, so that no other node matters.
+    log_density_gradient, metric
+        As in `relax`.
+
+    Returns
+    -------
+    energies : ndarray of shape (n_curves,)
+        About the squares of the lengths.
+    slopes : ndarray of shape (n_curves, n_features)
+        Gradient with respect to the first node.
+    """
+    log_c, weight, slope = _evaluated(nodes, log_density_gradient, metric)
+    u = np.diff(nodes, axis=1)
+    e = u.shape[1] * np.exp(log_c[:, 1:] + log_c[:, :-1])
+    terms = e * (u**2).sum(axis=2)
+    bend = metric.exponent * weight[:, :1] * slope[:, 0]
+    return terms.sum(axis=1), -2 * e[:, :1] * u[:, 0] - terms[:, :1] * bend
 
 
 def _descend(x, log_density_gradient, metric, tol, max_steps):

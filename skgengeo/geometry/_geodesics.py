@@ -10,13 +10,13 @@ from sklearn.exceptions import ConvergenceWarning
 from .._batching import row_batches
 from .._warnings import warn
 from ._cost import log_cost
-from ._curves import ArcLengths, points_at, relax
+from ._curves import ArcLengths, descended, energies_at, points_at, relax
 from ._shortest_paths import Seeds
 
 # A second start is a path by another way, this share longer at most.
 DETOUR = 0.1
 # The descent to a mean ends where a step would be shorter than this share of the root
-# of the mean squared distance. Lengths are no more precise than to make it ten times.
+# of the mean squared distance; one that stops at up to ten times has arrived too.
 MEAN_TOL = 1e-4
 
 
@@ -52,21 +52,13 @@ class Geodesics(NamedTuple):
         """Geodesic lengths, ``inf`` where no path joins the ends: (n_pairs,)."""
         return np.where(np.isinf(self.graph_lengths), np.inf, self.arcs.totals)
 
-    @property
-    def from_first(self):
-        """The curves from the first end of each pair to the second."""
-        return [
-            curve[::-1] if swap else curve
-            for curve, swap in zip(self.curves, self.swapped, strict=True)
-        ]
-
     def points_at(self, fractions):
         """Points at fractions of the length, from the first end to the second."""
         fractions = np.where(self.swapped[:, None], 1 - fractions, fractions)
         return points_at(self.curves, self.arcs, fractions)
 
 
-def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=100):
+def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=300):
     """Relax shortest paths of a graph, detours and straight segments; keep the best.
 
     Parameters
@@ -79,7 +71,7 @@ def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=100):
         Nodes of a relaxed curve.
     tol : float, default=1e-6
         See `relax`.
-    max_steps : int, default=100
+    max_steps : int, default=300
         See `relax`.
 
     Returns
@@ -173,8 +165,11 @@ def _is_greater(P, Q):
     return differs.any(axis=1) & greater
 
 
-def frechet_mean(graph, X, weight, *, n_nodes, tol=1e-6, max_steps=100):
+def frechet_mean(graph, X, weight, *, n_nodes=64, tol=1e-6, max_steps=300):
     """Point of least weighted mean of squared geodesic distances, nearby.
+
+    Squares of distances are energies of the relaxed curves, whose derivative with
+    respect to the common end is known.
 
     Parameters
     ----------
@@ -186,7 +181,7 @@ def frechet_mean(graph, X, weight, *, n_nodes, tol=1e-6, max_steps=100):
         Positive, of sum 1.
     n_nodes, tol : int, float
         As in `geodesics_between`.
-    max_steps : int, default=100
+    max_steps : int, default=300
         Most steps, of the descent and of each relaxation in it.
 
     Returns
@@ -197,21 +192,28 @@ def frechet_mean(graph, X, weight, *, n_nodes, tol=1e-6, max_steps=100):
         Whether the mean of the directions to the points vanishes there.
     """
     start = graph.X[_medoid(graph, X, weight)]
-    limits = {"n_nodes": n_nodes, "tol": tol, "max_steps": max_steps}
-    found = geodesics_between(graph, np.tile(start, (len(X), 1)), X, **limits)
-    curves = found.from_first
+    found = geodesics_between(
+        graph,
+        np.tile(start, (len(X), 1)),
+        X,
+        n_nodes=n_nodes,
+        tol=tol,
+        max_steps=max_steps,
+    )
+    nodes = found.points_at(np.linspace(0.0, 1.0, n_nodes))
+    rule = graph.log_density.with_gradient, graph.metric
     # In units of length at the start the Hessian is about the identity.
-    unit = 1.0 / _cost_at(graph, start)
+    unit, remains = (
+        1.0 / _cost_at(graph, start),
+        np.linspace(1.0, 0.0, n_nodes)[:, None],
+    )
 
     def _variance(z):
-        nonlocal curves
-        mean = start + unit * z
-        moved = [_with_start(curve, mean) for curve in curves]
-        trial = _relaxed(graph, moved, **limits)
-        curves = trial.curves
-        leaving = np.array([_leaving(curve) for curve in curves])
-        slope = -_cost_at(graph, mean) * (weight * trial.lengths.totals) @ leaving
-        return 0.5 * weight @ trial.lengths.totals**2, unit * slope
+        nonlocal nodes
+        nodes = nodes + remains * (start + unit * z - nodes[:, :1])
+        nodes = descended(nodes, *rule, MEAN_TOL**2, max_steps).nodes
+        energies, slopes = energies_at(nodes, *rule)
+        return weight @ energies / 2, unit * (weight @ slopes) / 2
 
     spread = np.sqrt(weight @ found.lengths**2)
     result = minimize(
@@ -246,28 +248,7 @@ def _cost_at(graph, point):
     return float(np.exp(log_cost(log_ratio, lam=lam, exponent=exponent)))
 
 
-def _leaving(curve):
-    """Unit vector along a curve at its start, of second order; zero where it ends."""
-    if len(curve) < 2:
-        return np.zeros(curve.shape[1])
-    ahead = curve[1] - curve[0]
-    if len(curve) > 2:
-        ahead = 4 * ahead - (curve[2] - curve[0])
-    size = np.linalg.norm(ahead)
-    return ahead / size if size > 0 else np.zeros(curve.shape[1])
-
-
-def _with_start(curve, start):
-    """A curve whose start is moved, and less and less what follows it."""
-    if len(curve) < 2:
-        return np.stack([start, curve[0]])
-    remains = np.linspace(1.0, 0.0, len(curve))[:, None]
-    moved = curve + remains * (start - curve[0])
-    moved[0] = start
-    return moved
-
-
-def refined_lengths(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=100):
+def refined_lengths(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=300):
     """Lengths of geodesics between matched rows; curves that have not converged warn.
 
     Parameters

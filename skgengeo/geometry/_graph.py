@@ -642,7 +642,7 @@ class GeodesicGraph:
         return _excess(own, shorter)
 
     def discretization_errors(
-        self, n_pairs=100, *, n_nodes=64, tol=1e-6, max_steps=100, random_state=None
+        self, n_pairs=100, *, n_nodes=64, tol=1e-6, max_steps=300, random_state=None
     ):
         """By how much distances exceed the lengths of relaxed paths, for random pairs.
 

@@ -1,0 +1,397 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import make_moons
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity, kneighbors_graph
+
+from skgengeo import GenerativeGeodesicDistance, GeodesicInterpolator
+from skgengeo.density import ManifoldParzenWindows, TemperedDensity
+from skgengeo.geometry import GeodesicGraph
+from skgengeo.geometry._geodesics import geodesics_between
+
+X = make_moons(200, noise=0.08, random_state=0)[0]
+NEW = make_moons(40, noise=0.15, random_state=1)[0]
+MIXTURE = GaussianMixture(8, random_state=0).fit(X)
+A, B = NEW[:20], NEW[20:]
+DENSITIES = {
+    "GaussianMixture": MIXTURE,
+    "KernelDensity": KernelDensity(bandwidth=0.15),
+    "ManifoldParzenWindows": ManifoldParzenWindows(),
+    "TemperedDensity": TemperedDensity(),
+    "callable": lambda X: -np.abs(np.sin(2 * X)).sum(axis=1),
+}
+densities = pytest.mark.parametrize("density", DENSITIES.values(), ids=DENSITIES)
+
+
+def interpolator(density=MIXTURE, **params):
+    return GeodesicInterpolator(density, **params).fit(X)
+
+
+@pytest.fixture(scope="module")
+def geodesic():
+    return interpolator()
+
+
+def graph_distance(density=MIXTURE, **params):
+    return GenerativeGeodesicDistance(density, **params).fit(X)
+
+
+def islands():
+    return np.vstack([X, X + np.array([100.0, 0.0])])
+
+
+# Paths
+
+
+@densities
+@pytest.mark.parametrize("lam", [1.0, 0.05])
+def test_no_longer_than_the_path_in_the_graph(density, lam):
+    geodesic = interpolator(density, lam=lam)
+    found = geodesics_between(geodesic.graph_, A, B)
+    assert (found.lengths <= found.graph_lengths).all()
+    assert np.median(found.lengths / found.graph_lengths) < 0.99
+    # Long edges are measured in more pieces than by the graph.
+    rough = geodesic.graph_.distance_between(A, B)
+    np.testing.assert_allclose(found.graph_lengths, rough, rtol=0.03)
+    without = interpolator(density, lam=lam, shortcuts=False)
+    assert (found.lengths <= without.distance(A, B) * 1.01).mean() >= 0.9
+
+
+def test_points_are_at_constant_speed(geodesic):
+    path = geodesic.path(A, B, n_points=64)
+    steps = path.points[:, :-1].reshape(-1, 2), path.points[:, 1:].reshape(-1, 2)
+    segments = graph_distance(lam=geodesic.lam, p0=geodesic.p0_).graph_
+    r = np.arange(len(steps[0]))
+    costs = segments._segment_costs(
+        steps[0], r, steps[1], r, np.linalg.norm(steps[1] - steps[0], axis=1)
+    ).reshape(len(A), -1)
+    expected = np.repeat(path.length[:, None] / 63, 63, axis=1)
+    np.testing.assert_allclose(costs, expected, rtol=0.03)
+    np.testing.assert_allclose(costs.sum(axis=1), path.length, rtol=5e-3)
+
+
+def test_what_a_path_holds(geodesic):
+    path = geodesic.path(A, B, n_points=7)
+    assert path.points.shape == (20, 7, 2)
+    assert path.length.shape == path.converged.shape == (20,)
+    np.testing.assert_array_equal(path.points[:, 0], A)
+    np.testing.assert_array_equal(path.points[:, -1], B)
+    expected = MIXTURE.score_samples(path.points.reshape(-1, 2)).reshape(20, 7)
+    np.testing.assert_allclose(path.log_density, expected, rtol=1e-9)
+    np.testing.assert_array_equal(path.length, geodesic.distance(A, B))
+    assert path.converged.all()
+
+
+def test_one_pair_of_points(geodesic):
+    one, many = geodesic.path(A[3], B[3], 5), geodesic.path(A[3:4], B[3:4], 5)
+    for single, first in zip(one, many, strict=True):
+        np.testing.assert_array_equal(single, first[0])
+    assert one.points.shape == (5, 2)
+    assert geodesic.path(A[3].tolist(), B[3].tolist(), 5).length == one.length
+    assert geodesic.distance(A[3], B[3]) == one.length
+    np.testing.assert_array_equal(geodesic.interpolate(A[3], B[3], 0.0), A[3])
+
+
+def test_row_by_row_is_all_at_once(geodesic):
+    every = geodesic.path(A, B, 9)
+    for row in range(0, 20, 5):
+        alone = geodesic.path(A[row], B[row], 9)
+        np.testing.assert_allclose(alone.points, every.points[row], atol=1e-6)
+        np.testing.assert_allclose(alone.length, every.length[row], rtol=1e-9)
+
+
+def test_there_and_back(geodesic):
+    there, back = geodesic.path(A, B, 9), geodesic.path(B, A, 9)
+    np.testing.assert_array_equal(there.length, back.length)
+    np.testing.assert_allclose(there.points, back.points[:, ::-1], atol=1e-12)
+
+
+def test_fractions_of_the_length(geodesic):
+    path = geodesic.path(A, B, n_points=5)
+    points = geodesic.interpolate(A, B, [0, 0.25, 0.5, 0.75, 1])
+    np.testing.assert_array_equal(points, path.points)
+    np.testing.assert_array_equal(geodesic.interpolate(A, B, 0.5), path.points[:, 2])
+    assert geodesic.interpolate(A[0], B[0], [0.1, 0.2]).shape == (2, 2)
+    assert geodesic.interpolate(A[0], B[0], 0.1).shape == (2,)
+
+
+def test_a_part_of_a_geodesic_is_one(geodesic):
+    path = geodesic.path(A, B, 5)
+    halves = [
+        geodesic.distance(A, path.points[:, 2]),
+        geodesic.distance(path.points[:, 2], B),
+    ]
+    np.testing.assert_allclose(halves[0], path.length / 2, rtol=5e-3)
+    np.testing.assert_allclose(sum(halves), path.length, rtol=5e-3)
+
+
+def test_euclidean_limit():
+    geodesic = interpolator(lam=np.inf)
+    np.testing.assert_allclose(
+        geodesic.distance(A, B), np.linalg.norm(A - B, axis=1), rtol=1e-12
+    )
+    expected = np.linspace(A, B, 11, axis=1)
+    np.testing.assert_allclose(geodesic.path(A, B, 11).points, expected, atol=1e-12)
+
+
+def test_flat_density_has_straight_geodesics():
+    geodesic = interpolator(lambda X: np.zeros(len(X)))
+    expected = np.linspace(A, B, 11, axis=1)
+    np.testing.assert_allclose(geodesic.path(A, B, 11).points, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("lam", [1.0, 0.05])
+def test_equal_ends(geodesic, lam):
+    geodesic = clone(geodesic).set_params(lam=lam).fit(X)
+    for point in (X[:3], NEW[:3], NEW[:3] + 50):
+        path = geodesic.path(point, point, 4)
+        np.testing.assert_array_equal(path.length, 0)
+        np.testing.assert_array_equal(path.points, np.stack([point] * 4, axis=1))
+        assert path.converged.all()
+
+
+def test_ends_outside_the_support():
+    def log_density(points):
+        inside = np.linalg.norm(points - X.mean(axis=0), axis=1) < 2.5
+        return np.where(inside, MIXTURE.score_samples(points), -np.inf)
+
+    geodesic = interpolator(log_density)
+    with pytest.warns(ConvergenceWarning, match="2 of 2 curves"):
+        path = geodesic.path([[10.0, 0.0], [0.0, 0.5]], [[0.0, 0.5], [10.0, 8.0]], 9)
+    rough = geodesic.graph_.distance_between(path.points[:, 0], path.points[:, -1])
+    assert np.isneginf(path.log_density).any()
+    assert (path.length <= rough * 1.01).all()
+    assert (path.length > np.linalg.norm([7.0, 0.0])).all()
+
+
+def test_a_density_that_jumps_says_what_has_not_converged():
+    steps = KernelDensity(kernel="tophat", bandwidth=0.3).fit(X)
+    geodesic = interpolator(steps)
+    with pytest.warns(ConvergenceWarning, match=r"of 20 curves \(first: row"):
+        geodesic.distance(A, B)
+    found = geodesics_between(geodesic.graph_, A, B)
+    assert (found.lengths <= found.graph_lengths).all()
+
+
+def test_steps_that_are_too_few(geodesic):
+    hasty = clone(geodesic).set_params(max_iter=1).fit(X)
+    with pytest.warns(ConvergenceWarning, match="after 1 steps at most"):
+        path = hasty.path(A, B)
+    assert not path.converged.all()
+    assert (path.length >= geodesic.distance(A, B) * (1 - 1e-6)).all()
+
+
+def test_components_that_are_kept_apart():
+    geodesic = GeodesicInterpolator(
+        KernelDensity(bandwidth=0.2), disconnected="inf", epsilon=0.8
+    ).fit(islands())
+    far = A + np.array([100.0, 0.0])
+    np.testing.assert_array_equal(np.isinf(geodesic.distance(A, far)), True)
+    assert np.isfinite(geodesic.distance(A, B)).all()
+    assert geodesic.distance(A, A).max() == 0
+    for ask in (geodesic.path, lambda x, y: geodesic.interpolate(x, y, 0.5)):
+        with pytest.raises(ValueError, match=r"ends of 20 of 20 pairs.*'connect'"):
+            ask(A, far)
+    with pytest.raises(ValueError, match=r"different components.*'connect'"):
+        geodesic.mean(np.vstack([A, far]))
+
+
+def test_components_that_are_joined():
+    geodesic = GeodesicInterpolator(KernelDensity(bandwidth=0.2), epsilon=0.8)
+    with pytest.warns(UserWarning, match="connected components"):
+        geodesic.fit(islands())
+    path = geodesic.path(A[0], A[0] + np.array([100.0, 0.0]), 5)
+    assert np.isfinite(path.length)
+    assert path.points[2, 0] == pytest.approx(50.0, abs=2.0)
+
+
+# Fréchet means
+
+
+def test_mean_in_a_flat_space():
+    geodesic = interpolator(lambda X: np.zeros(len(X)))
+    np.testing.assert_allclose(geodesic.mean(A), A.mean(axis=0), atol=1e-3)
+    weight = np.arange(20.0)
+    expected = np.average(A, axis=0, weights=weight)
+    np.testing.assert_allclose(geodesic.mean(A, weight), expected, atol=1e-3)
+
+
+def test_mean_of_two_is_the_middle(geodesic):
+    middle = geodesic.interpolate(A[0], B[0], 0.5)
+    np.testing.assert_allclose(geodesic.mean([A[0], B[0]]), middle, atol=5e-3)
+
+
+@densities
+def test_mean_is_a_minimum(density):
+    geodesic = interpolator(density)
+    points = X[np.argsort(X[:, 1])[-15:]]
+
+    def variance(center):
+        return np.mean(geodesic.distance(np.tile(center, (15, 1)), points) ** 2)
+
+    mean = geodesic.mean(points)
+    least = variance(mean)
+    for direction in ([1, 0], [0, 1], [-1, 0], [0, -1]):
+        assert variance(mean + 0.02 * np.array(direction)) > least * (1 - 1e-6)
+
+
+def test_weights_of_zero_are_no_points(geodesic):
+    weight = np.r_[np.ones(5), np.zeros(15)]
+    np.testing.assert_array_equal(geodesic.mean(A, weight), geodesic.mean(A[:5]))
+
+
+def test_mean_of_copies(geodesic):
+    np.testing.assert_allclose(geodesic.mean([A[0]] * 4), A[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([0.0] * 20, "one above zero"),
+        ([-1.0] + [1.0] * 19, "none negative"),
+        ([1.0] * 19, "inconsistent numbers of samples"),
+        (np.ones((20, 1)), "one for each row"),
+        ([np.nan] * 20, "sample_weight contains NaN"),
+    ],
+)
+def test_weights_that_are_none(geodesic, weight, message):
+    with pytest.raises(ValueError, match=message):
+        geodesic.mean(A, weight)
+
+
+# As an estimator
+
+
+def test_float32(geodesic):
+    single = interpolator(lam=0.05)
+    ends = A.astype(np.float32), B.astype(np.float32)
+    path = single.path(*ends)
+    assert {path.points.dtype, path.log_density.dtype, path.length.dtype} == {
+        np.dtype(np.float32)
+    }
+    assert single.distance(ends[0], B).dtype == np.float64
+    assert single.interpolate(*ends, 0.5).dtype == np.float32
+    assert single.mean(ends[0]).dtype == np.float32
+    np.testing.assert_allclose(path.length, geodesic.distance(A, B), rtol=1e-4)
+
+
+def test_frames():
+    frame = pd.DataFrame(X, columns=["u", "v"])
+    geodesic = GeodesicInterpolator(GaussianMixture(8, random_state=0)).fit(frame)
+    ends = (pd.DataFrame(Z, columns=["u", "v"]) for Z in (A, B))
+    assert geodesic.distance(*ends).shape == (20,)
+    with pytest.raises(ValueError, match="feature names"):
+        geodesic.distance(*(pd.DataFrame(Z, columns=["v", "u"]) for Z in (A, B)))
+
+
+def test_n_jobs_and_pickling_change_nothing(geodesic):
+    expected = geodesic.path(A, B)
+    for other in (interpolator(n_jobs=2), pickle.loads(pickle.dumps(geodesic))):
+        for one, two in zip(other.path(A, B), expected, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_memory_changes_nothing(tmp_path, geodesic):
+    expected = geodesic.distance(A, B)
+    for _ in range(2):
+        cached = interpolator(memory=str(tmp_path))
+        np.testing.assert_allclose(cached.distance(A, B), expected, rtol=1e-6)
+
+
+def test_a_graph_of_ones_own(geodesic):
+    graph = kneighbors_graph(X, 12)
+    own = GeodesicInterpolator(MIXTURE).fit(X, neighbors_graph=graph)
+    np.testing.assert_allclose(own.distance(A, B), geodesic.distance(A, B), rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda g: g.path(A, B, n_points=1), "n_points=1: it must be an integer"),
+        (lambda g: g.path(A, B, n_points=2.5), "n_points=2.5: it must be an integer"),
+        (lambda g: g.path(A, B[:3]), "inconsistent numbers of samples"),
+        (lambda g: g.path(A[0], B), "Expected 2D array, got 1D"),
+        (lambda g: g.path(A[0, :1], B[0, :1]), "expecting 2 features"),
+        (lambda g: g.distance(A * np.nan, B), "contains NaN"),
+        (lambda g: g.interpolate(A, B, 1.5), "t=1.5: pass a fraction"),
+        (lambda g: g.interpolate(A, B, [0.5, np.nan]), "t=.*pass a fraction"),
+        (lambda g: g.interpolate(A, B, np.ones((2, 2))), r"(?s)t=.*pass a fraction"),
+    ],
+)
+def test_refused(geodesic, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(geodesic)
+
+
+@pytest.mark.parametrize("method", ["path", "distance"])
+def test_not_fitted(method):
+    with pytest.raises(NotFittedError):
+        getattr(GeodesicInterpolator(), method)(A, B)
+
+
+# What relaxation and shortcuts change
+
+
+def test_refined_distances(geodesic):
+    rough = graph_distance(shortcuts=True)
+    refined = rough.distance(A, B, refine=True)
+    np.testing.assert_array_equal(refined, geodesic.distance(A, B))
+    assert (refined <= rough.distance(A, B)).all()
+
+
+def test_discretization_errors_are_those_of_distances():
+    rough = graph_distance(random_state=0)
+    errors = rough.discretization_errors(200)
+    assert errors.shape == (200,)
+    assert errors.min() >= 0
+    finer = graph_distance(random_state=0, n_graph_neighbors=30, shortcuts=True)
+    assert np.median(finer.discretization_errors(200)) < np.median(errors)
+    np.testing.assert_array_equal(rough.discretization_errors(200), errors)
+
+
+def test_shortcut_gains_are_those_of_distances():
+    without = graph_distance(random_state=0, lam=1.0)
+    with_them = graph_distance(lam=1.0, shortcuts=True)
+    gains = without.shortcut_gains(300)
+    assert gains.min() >= 0
+    assert gains.max() > 0.2
+    i, j = without.graph_._random_pairs(300, 0)
+    expected = without.distance(X[i], X[j]) / with_them.distance(X[i], X[j]) - 1
+    np.testing.assert_allclose(gains, expected, atol=2e-3)
+    np.testing.assert_allclose(with_them.shortcut_gains(300), 0, atol=1e-9)
+
+
+def test_shortcuts_join_no_components_that_are_kept_apart():
+    params = {"disconnected": "inf", "epsilon": 0.8, "lam": 1.0}
+    density = KernelDensity(bandwidth=0.2).fit(islands())
+    geodesic = GenerativeGeodesicDistance(density, shortcuts=True, **params)
+    D = geodesic.fit_transform(islands())
+    assert geodesic.graph_.n_components == 2
+    assert np.isinf(D[:200, 200:]).all()
+    assert np.isfinite(D[:200, :200]).all()
+    assert geodesic.discretization_errors(50).min() >= 0
+
+
+def test_random_pairs_are_different_and_joined():
+    graph = graph_distance(disconnected="inf", epsilon=0.15).graph_
+    i, j = graph._random_pairs(2000, 0)
+    assert (i != j).all()
+    assert np.isfinite(graph.distances()[i, j]).all()
+    assert len(np.unique(i)) > 150
+
+
+def test_a_graph_without_gradient_says_so():
+    graph = GeodesicGraph.from_points(X, MIXTURE.score_samples, lam=0.1)
+    with pytest.raises(ValueError, match=r"no gradient.*with_gradient"):
+        graph.discretization_errors()
+
+
+def test_no_pairs_to_draw():
+    graph = graph_distance(disconnected="inf", epsilon=1e-9).graph_
+    with pytest.raises(ValueError, match="No path joins two"):
+        graph.shortcut_gains()
