@@ -107,4 +107,4 @@ for name, embedding in maps.items():
 # UMAP is a little ahead of GeodesicUMAP: on these images straight lines between near
 # neighbours are good enough. GeodesicMDS keeps digits apart that Isomap lays on each
 # other, and is as close to the distances of pixels. With its default λ it would have
-# three quarters of the votes right, and not seven eighths.
+# three quarters of the votes right, and not six sevenths.

@@ -91,6 +91,6 @@ for name, places in maps.items():
 
 # %%
 # By neighbours, scanpy's UMAP keeps the components a little better than the geodesic
-# one, and the kinds as well: both are good maps of what is near. Of what is far they
-# tell less than two principal components do. GeodesicMDS, which embeds all distances,
-# tells most, and shows less detail.
+# one, and the kinds about as well: both are good maps of what is near. Of what is far
+# they tell less than two principal components do. GeodesicMDS, which embeds all
+# distances, tells most, and shows less detail.

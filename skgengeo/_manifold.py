@@ -113,7 +113,8 @@ class GeodesicMDS(
     eigenvalues_ : ndarray of shape (n_components,)
         Leading eigenvalues of the centred matrix, that of the landmarks where there
         are any: the variance of the classical embedding along each coordinate, times
-        the number of samples in it. Where one is not positive, the column is zero.
+        the number of samples in it. Where one is not above the error of the distances,
+        the column is zero.
     stress_ : float
         Normalised stress ("stress-1"), eq. :eq:`eq-stress` of the user guide: 0 is a
         perfect fit. With landmarks, over the pairs of a landmark and a sample.
@@ -146,7 +147,7 @@ class GeodesicMDS(
     Notes
     -----
     In ten or more features a few samples that have few like them can lie so far from
-    all others that they fill the map: take ``lam=1`` there.
+    all others that they fill the map, and new points lie far out: try ``lam=1`` there.
 
     References
     ----------
