@@ -6,6 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skgengeo import (
     GenerativeGeodesicDistance,
     GeodesicAffinity,
+    GeodesicInterpolator,
     GeodesicMDS,
     GeodesicNeighborsTransformer,
     GeodesicSpectralClustering,
@@ -16,6 +17,7 @@ from skgengeo.density import ManifoldParzenWindows, TemperedDensity
 ESTIMATORS = [
     GenerativeGeodesicDistance(),
     GeodesicAffinity(),
+    GeodesicInterpolator(),
     GeodesicMDS(),
     GeodesicNeighborsTransformer(),
     GeodesicSpectralClustering(),

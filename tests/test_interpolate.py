@@ -130,6 +130,23 @@ def test_a_part_of_a_geodesic_is_one(geodesic):
     np.testing.assert_allclose(sum(halves), path.length, rtol=5e-3)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e5])
+def test_units_and_rotations(geodesic, scale):
+    turn = scale * np.array([[0.6, -0.8], [0.8, 0.6]])
+
+    def log_density(points):
+        return MIXTURE.score_samples(points @ np.linalg.inv(turn).T)
+
+    moved = GeodesicInterpolator(log_density).fit(X @ turn.T)
+    path, expected = moved.path(A @ turn.T, B @ turn.T, 9), geodesic.path(A, B, 9)
+    np.testing.assert_allclose(path.length, scale * expected.length, rtol=1e-3)
+    close = np.abs(path.length / (scale * expected.length) - 1) < 1e-5
+    assert close.mean() > 0.8
+    np.testing.assert_allclose(
+        path.points[close], expected.points[close] @ turn.T, atol=1e-3 * scale
+    )
+
+
 def test_euclidean_limit():
     geodesic = interpolator(lam=np.inf)
     np.testing.assert_allclose(
