@@ -139,8 +139,8 @@ right.set(xlabel="number of points", ylabel="median relative error")
 right.legend()
 
 # %%
-# Both slopes are near the theory's. Samples of the density are better placed: as many
-# uniform points are worth half of them, since most lie where no geodesic goes. Sixteen
-# times as many samples bring the error down by a factor of seven. Relaxation brings it
-# to 7e-5 from any of these graphs, the smallest too: what is left is the spacing of its
-# 64 nodes, and none of it is the graph's.
+# Both slopes are near the theory's. Samples of the density are better placed: of
+# uniform points, most of which lie where no geodesic goes, it takes up to twice as
+# many. Sixteen times as many samples bring the error down by a factor of six.
+# Relaxation brings it to 7e-5 from any of these graphs, the smallest too: what is left
+# is the spacing of its 64 nodes, and none of it is the graph's.
