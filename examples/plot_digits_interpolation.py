@@ -93,10 +93,10 @@ for p, (left, right) in enumerate(axes):
     left.set(xticks=[], yticks=[4.5, 14.5], yticklabels=["straight", "geodesic"])
     left.tick_params(length=0)
     left.spines[:].set_visible(False)
-    GeodesicPathDisplay.from_estimator(
-        geodesic, start[p], end[p], ax=right, legend=p == 1
-    )
+    ends = start[p], end[p]
+    GeodesicPathDisplay.from_estimator(geodesic, *ends, ax=right, legend=False)
     right.set(xlabel="fraction of length" if p == len(PAIRS) - 1 else "")
+axes[0, 1].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
 
 # %%
 # In the middle of the straight rows are two digits at once, in grey, and their log

@@ -94,7 +94,7 @@ right.legend(loc="upper left", bbox_to_anchor=(1, 1))
 # for nothing but a slope lies between the segment and the arch. Where a gap lies
 # between two ways, the geodesic leaps from one to the other at some λ. Each of the two
 # is a curve that no small change shortens: the interpolator relaxes the path of the
-# graph and the straight segment, and takes the shorter result.
+# graph, a detour and the straight segment, and takes the shortest result.
 #
 # Lengths in the metric cannot be compared between λ: as λ falls, the cost of what lies
 # above the median density falls too.
