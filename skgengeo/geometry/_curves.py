@@ -6,7 +6,7 @@ approximates the length. In log c it is ``n |u|^2 exp(log c_k + log c_{k+1})``, 
 is right to second order in the spacing, and exact to fourth order in what counts, the
 length of the curve found.
 
-E is minimised by Newton's method with damping, all curves at once. Its Hessian is
+E is minimised by Newton's method with damping, many curves at once. Its Hessian is
 block-tridiagonal, and exact but for the Hessians of log p at the nodes, which are
 learned from the gradients of successive steps. The damping is relative to the part of
 the Hessian that holds the nodes together, so that the number of steps does not depend
@@ -18,14 +18,19 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from sklearn.utils.parallel import Parallel, delayed
 
 from .._batching import row_batches
+from .._compat import get_chunk_n_rows
 from ._cost import check_log_cost, log_cost
 from ._edges import segment_lengths
 from ._quadrature import EdgeProfile, Segments, edge_costs, profile_edges
 
 # A curve is measured in as many pieces at least.
 MIN_PIECES = 16
+# Nodes of the curves that take their steps together: the density is evaluated on them
+# in one call, and by one thread.
+NODE_BATCH = 8192
 # Damping: at first; what a step that went as predicted divides it by; what a bad one
 # multiplies it by; where no smaller step helps, as at a jump of log p.
 DAMPING, EASE, BRAKE, STALLED = 1.0, 4.0, 4.0, 1e10
@@ -92,7 +97,8 @@ class Relaxation(NamedTuple):
     start_lengths : ndarray of shape (n_curves,)
         Those of the starts.
     converged : ndarray of bool of shape (n_curves,)
-        Whether the minimum of the energy was reached and is no longer than the start.
+        Whether the minimum of the energy was reached and is no longer than the start;
+        of rivals, the least minimum.
     n_steps : ndarray of int of shape (n_curves,)
         Steps of the minimisation.
     n_evaluations : int
@@ -218,6 +224,7 @@ def relax(
     tol=1e-6,
     max_steps=100,
     n_jobs=None,
+    rivals=None,
 ):
     """Shorten curves between fixed ends towards geodesics.
 
@@ -229,8 +236,8 @@ def relax(
         Points of shape (n, n_features) -> log p of shape (n,).
     log_density_gradient : callable
         Points of shape (n, n_features) -> log p of shape (n,) and its gradient of
-        shape (n, n_features). Called once a step, on the nodes of all curves that have
-        not converged.
+        shape (n, n_features). Called once a step, on the nodes of those curves of a
+        batch that have not converged; by several threads where `n_jobs` asks for them.
     metric : Metric
         λ, log p0 and the exponent.
     n_nodes : int, default=64
@@ -243,7 +250,11 @@ def relax(
     max_steps : int, default=100
         Steps after which a curve is left as it is.
     n_jobs : None or int
-        As in scikit-learn, for the quadrature; no part of the result.
+        As in scikit-learn; no part of the result.
+    rivals : ndarray of int of shape (n_curves,), optional
+        Curves of the same number have the same ends, and only the shortest is wanted.
+        The length is measured of the one that has the least energy, the first of
+        equals; the others are left as their starts.
 
     Returns
     -------
@@ -258,13 +269,18 @@ def relax(
     """
     before = arc_lengths(starts, log_density, metric, quad_tol=quad_tol, n_jobs=n_jobs)
     nodes = resampled(starts, before, n_nodes)
-    found = descended(nodes, log_density_gradient, metric, tol, max_steps)
-    after, _ = _measured(found.nodes, log_density, metric, quad_tol, n_jobs)
-    shorter = after.totals < before.totals
-    converged = found.converged & (after.totals <= before.totals * (1 + quad_tol))
+    found = descended(nodes, log_density_gradient, metric, tol, max_steps, n_jobs)
+    best, contest = _winners(found.log_energy, rivals, tol)
+    after, _ = _measured(found.nodes[best], log_density, metric, quad_tol, n_jobs)
+    shorter = np.flatnonzero(after.totals < before.totals[best])
+    curves = list(starts)
+    for p in best[shorter]:
+        curves[p] = found.nodes[p]
+    no_longer = after.totals[contest] <= before.totals * (1 + quad_tol)
+    converged = found.converged[best][contest] & no_longer
     return Relaxation(
-        [found.nodes[p] if s else starts[p] for p, s in enumerate(shorter)],
-        _selected(before, after, shorter),
+        curves,
+        _replaced(before, best[shorter], after.take(shorter)),
         before.totals,
         converged,
         found.n_steps,
@@ -273,17 +289,39 @@ def relax(
     )
 
 
-def _selected(first, second, takes_second):
-    """Arc lengths of each curve from either."""
-    n_first = first.indptr[-1]
+def _winners(log_energy, rivals, tol):
+    """The first of each contest whose energy is the least, to the tolerance.
+
+    Returns
+    -------
+    best : ndarray of int of shape (n_contests,)
+        Curves.
+    contest : ndarray of int of shape (n_curves,)
+        Contest of each curve.
+    """
+    if rivals is None:
+        return np.arange(len(log_energy)), np.arange(len(log_energy))
+    names, contest = np.unique(rivals, return_inverse=True)
+    # Nothing is known of an energy that leaves the range of floating point.
+    log_energy = np.where(np.isnan(log_energy), np.inf, log_energy)
+    least = np.full(len(names), np.inf)
+    np.minimum.at(least, contest, log_energy)
+    near = np.flatnonzero(log_energy <= least[contest] + tol)
+    return near[np.unique(contest[near], return_index=True)[1]], contest
+
+
+def _replaced(lengths, curves, others):
+    """Arc lengths of all curves, those of the curves named being the others."""
+    n_entries, n_curves = lengths.indptr[-1], len(lengths.indptr) - 1
     both = ArcLengths(
-        np.append(first.indptr, n_first + second.indptr[1:]),
-        np.concatenate([first.position, second.position]),
-        np.concatenate([first.length, second.length]),
-        first.n_evaluations + second.n_evaluations,
+        np.append(lengths.indptr, n_entries + others.indptr[1:]),
+        np.concatenate([lengths.position, others.position]),
+        np.concatenate([lengths.length, others.length]),
+        lengths.n_evaluations + others.n_evaluations,
     )
-    n_curves = len(takes_second)
-    return both.take(np.arange(n_curves) + n_curves * takes_second)
+    source = np.arange(n_curves)
+    source[curves] = n_curves + np.arange(len(curves))
+    return both.take(source)
 
 
 def _measured(curves, log_density, metric, quad_tol, n_jobs):
@@ -366,22 +404,27 @@ def _shares(profile, log_ratio, cost, metric):
 
 
 class Descent(NamedTuple):
-    """Nodes that `descended` has moved."""
+    """Nodes that `descended` has moved.
+
+    The energy is that of any curve of the same ends, and not evaluated, where it is the
+    straight segment that was asked for.
+    """
 
     nodes: np.ndarray
+    log_energy: np.ndarray
     converged: np.ndarray
     n_steps: np.ndarray
     n_gradients: int
 
 
-def descended(nodes, log_density_gradient, metric, tol, max_steps):
+def descended(nodes, log_density_gradient, metric, tol, max_steps, n_jobs=None):
     """Minimise the energy of each curve, in batches of bounded memory.
 
     Parameters
     ----------
     nodes : ndarray of shape (n_curves, n_nodes, n_features)
         Where to start; left as they are.
-    log_density_gradient, metric, tol, max_steps
+    log_density_gradient, metric, tol, max_steps, n_jobs
         As in `relax`.
 
     Returns
@@ -396,14 +439,29 @@ def descended(nodes, log_density_gradient, metric, tol, max_steps):
     nodes[straight] = np.linspace(
         nodes[straight, 0], nodes[straight, -1], n_nodes, axis=1
     )
-    converged, n_steps, n_gradients = straight.copy(), np.zeros(n_curves, dtype=int), 0
+    log_energy = np.full(n_curves, -np.inf)
+    converged, n_steps = straight.copy(), np.zeros(n_curves, dtype=int)
+
+    def _descend_some(rows):
+        rule = log_density_gradient, metric, tol, max_steps
+        found, n_gradients = _descend(nodes[rows], *rule)
+        nodes[rows], log_energy[rows], converged[rows], n_steps[rows] = found
+        return n_gradients
+
     bent = np.flatnonzero(~straight)
-    for some in row_batches(len(bent), row_bytes=8 * n_nodes * (d + 1) * (2 * d + 12)):
-        rows = bent[some]
-        found = _descend(nodes[rows], log_density_gradient, metric, tol, max_steps)
-        nodes[rows], converged[rows], n_steps[rows], n = found
-        n_gradients += n
-    return Descent(nodes, converged, n_steps, n_gradients)
+    batches = _curve_batches(len(bent), n_nodes, d)
+    counts = Parallel(n_jobs=n_jobs if len(batches) > 1 else 1, require="sharedmem")(
+        delayed(_descend_some)(bent[some]) for some in batches
+    )
+    return Descent(nodes, log_energy, converged, n_steps, sum(counts))
+
+
+def _curve_batches(n_curves, n_nodes, d):
+    """Batches that bound the memory of a step, and the nodes of a call."""
+    row_bytes = 8 * n_nodes * (d + 1) * (2 * d + 12)
+    most = max(NODE_BATCH // n_nodes, 1)
+    size = get_chunk_n_rows(row_bytes, max_n_rows=most)
+    return row_batches(n_curves, size=size)
 
 
 def energies_at(nodes, log_density_gradient, metric):
@@ -437,12 +495,14 @@ def _descend(x, log_density_gradient, metric, tol, max_steps):
     log_c, weight, slope = _evaluated(x, log_density_gradient, metric)
     curvature, damping = np.zeros((n_curves, n_nodes, d, d)), np.full(n_curves, DAMPING)
     state = x, log_c, weight, slope, curvature, damping
-    unit, s = log_c.max(axis=1), metric.exponent
+    unit, s, log_energy = log_c.max(axis=1), metric.exponent, np.empty(n_curves)
     converged, n_steps = np.zeros((2, n_curves), dtype=int)
     rows, n_gradients = np.arange(n_curves), n_curves * n_nodes
     while len(rows):
         step = np.zeros((len(rows), n_nodes, d))
         energy, decrease = _propose(rows, *state, unit, s, step)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_energy[rows] = 2 * unit[rows] + np.log(energy)
         converged[rows] = decrease * (1 + damping[rows]) <= tol * energy
         going = (converged[rows] == 0) & (n_steps[rows] < max_steps)
         going &= damping[rows] < STALLED
@@ -454,7 +514,7 @@ def _descend(x, log_density_gradient, metric, tol, max_steps):
         _judge(rows, *state, unit, trial, *values, energy[going], decrease[going])
         n_steps[rows] += 1
         n_gradients += len(rows) * (n_nodes - 2)
-    return x, converged.astype(bool), n_steps, n_gradients
+    return (x, log_energy, converged.astype(bool), n_steps), n_gradients
 
 
 def _evaluated(points, log_density_gradient, metric):

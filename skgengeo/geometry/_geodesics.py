@@ -36,8 +36,12 @@ class Geodesics(NamedTuple):
         Of the shortest paths in the graph; ``inf`` where no path joins the ends.
     converged : ndarray of bool of shape (n_pairs,)
         Whether relaxation has ended at a geodesic.
+    n_steps : ndarray of int of shape (n_pairs,)
+        Steps of the relaxation that led to the curve.
     n_evaluations : int
-        Density evaluations, those for gradients included.
+        Density evaluations by the relaxation, those for gradients included.
+    n_gradients : int
+        Those for gradients.
     """
 
     curves: list
@@ -45,7 +49,9 @@ class Geodesics(NamedTuple):
     swapped: np.ndarray
     graph_lengths: np.ndarray
     converged: np.ndarray
+    n_steps: np.ndarray
     n_evaluations: int
+    n_gradients: int
 
     @property
     def lengths(self):
@@ -91,9 +97,9 @@ def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=300):
     straight = list(np.stack([P[indirect], Q[indirect]], axis=1))
     round_rows, round_paths = _detours(graph, P, Q, seeds, targets, paths, indirect)
     limits = {"n_nodes": n_nodes, "tol": tol, "max_steps": max_steps}
-    found = _relaxed(graph, paths + straight + round_paths, **limits)
     # Of equally long ones the path of the graph, which comes first.
     pair = np.concatenate([np.arange(len(P)), indirect, round_rows])
+    found = _relaxed(graph, paths + straight + round_paths, pair, **limits)
     order = np.lexsort((found.lengths.totals, pair))
     best = order[np.searchsorted(pair[order], np.arange(len(P)))]
     return Geodesics(
@@ -102,7 +108,9 @@ def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=300):
         swapped[:, 0],
         np.where(apart, np.inf, found.start_lengths[: len(P)]),
         found.converged[best],
+        found.n_steps[best],
         found.n_evaluations,
+        found.n_gradients,
     )
 
 
@@ -137,7 +145,7 @@ def _detours(graph, P, Q, seeds, targets, paths, rows):
     return rows, [np.vstack([a, b[1:]]) for a, b in zip(there, back, strict=True)]
 
 
-def _relaxed(graph, starts, *, n_nodes, tol, max_steps):
+def _relaxed(graph, starts, rivals, *, n_nodes, tol, max_steps):
     if not hasattr(graph.log_density, "with_gradient"):
         raise ValueError(
             "The log density of this graph has no gradient. Pass a callable with a "
@@ -154,6 +162,7 @@ def _relaxed(graph, starts, *, n_nodes, tol, max_steps):
         tol=tol,
         max_steps=max_steps,
         n_jobs=graph.n_jobs,
+        rivals=rivals,
     )
 
 
