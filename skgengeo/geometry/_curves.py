@@ -143,7 +143,7 @@ def arc_lengths(curves, log_density, metric, *, quad_tol=1e-3, n_jobs=None):
     ValueError
         Where the metric is degenerate on a curve.
     """
-    lengths, log_ratio = _measured(curves, log_density, metric, quad_tol, n_jobs)
+    lengths, log_ratio, _ = _measured(curves, log_density, metric, quad_tol, n_jobs)
     check_log_cost(log_ratio, lam=metric.lam, exponent=metric.exponent)
     return lengths
 
@@ -254,7 +254,8 @@ def relax(
     rivals : ndarray of int of shape (n_curves,), optional
         Curves of the same number have the same ends, and only the shortest is wanted.
         The length is measured of the one that has the least energy, the first of
-        equals; the others are left as their starts.
+        equals; the others are left as their starts. The first takes the place of one
+        whose start is infinitely long.
 
     Returns
     -------
@@ -265,15 +266,19 @@ def relax(
     Raises
     ------
     ValueError
-        Where the metric is degenerate on a start, or a gradient is not finite.
+        Where the metric is degenerate on a start, of rivals on the first, or a gradient
+        is not finite.
     """
-    before = arc_lengths(starts, log_density, metric, quad_tol=quad_tol, n_jobs=n_jobs)
+    rule = log_density, metric, quad_tol, n_jobs
+    rivals = np.arange(len(starts)) if rivals is None else rivals
+    _, first, contest = np.unique(rivals, return_index=True, return_inverse=True)
+    starts, before = _finite(starts, first[contest], *rule)
     nodes = resampled(starts, before, n_nodes)
     found = descended(nodes, log_density_gradient, metric, tol, max_steps, n_jobs)
-    best, contest = _winners(found.log_energy, rivals, tol)
-    after, _ = _measured(found.nodes[best], log_density, metric, quad_tol, n_jobs)
+    best = _winners(found.log_energy, contest, tol)
+    after, _, _ = _measured(found.nodes[best], *rule)
     shorter = np.flatnonzero(after.totals < before.totals[best])
-    curves = list(starts)
+    curves = starts.copy()
     for p in best[shorter]:
         curves[p] = found.nodes[p]
     no_longer = after.totals[contest] <= before.totals * (1 + quad_tol)
@@ -289,25 +294,24 @@ def relax(
     )
 
 
-def _winners(log_energy, rivals, tol):
-    """The first of each contest whose energy is the least, to the tolerance.
+def _finite(starts, first, log_density, metric, quad_tol, n_jobs):
+    """Starts, the first of their rivals in place of infinite ones; lengths of all."""
+    rule = log_density, metric, quad_tol, n_jobs
+    lengths, log_ratio, curve = _measured(starts, *rule)
+    needed = first[curve] == curve
+    check_log_cost(log_ratio[needed], lam=metric.lam, exponent=metric.exponent)
+    source = np.where(np.isfinite(lengths.totals), np.arange(len(starts)), first)
+    return [starts[p] for p in source], lengths.take(source)
 
-    Returns
-    -------
-    best : ndarray of int of shape (n_contests,)
-        Curves.
-    contest : ndarray of int of shape (n_curves,)
-        Contest of each curve.
-    """
-    if rivals is None:
-        return np.arange(len(log_energy)), np.arange(len(log_energy))
-    names, contest = np.unique(rivals, return_inverse=True)
+
+def _winners(log_energy, contest, tol):
+    """The first of each contest whose energy is the least, to the tolerance."""
+    least = np.full(contest.max(initial=-1) + 1, np.inf)
     # Nothing is known of an energy that leaves the range of floating point.
     log_energy = np.where(np.isnan(log_energy), np.inf, log_energy)
-    least = np.full(len(names), np.inf)
     np.minimum.at(least, contest, log_energy)
     near = np.flatnonzero(log_energy <= least[contest] + tol)
-    return near[np.unique(contest[near], return_index=True)[1]], contest
+    return near[np.unique(contest[near], return_index=True)[1]]
 
 
 def _replaced(lengths, curves, others):
@@ -325,9 +329,10 @@ def _replaced(lengths, curves, others):
 
 
 def _measured(curves, log_density, metric, quad_tol, n_jobs):
-    """Arc lengths, NaN where they are infinite, and log p - log p0 along them."""
+    """Arc lengths, NaN where they are infinite; log p - log p0 and on which curve."""
     if len(curves) == 0:
-        return ArcLengths(np.zeros(1, dtype=int), *np.empty((2, 0)), 0), np.empty(0)
+        none, indptr = np.empty((3, 0)), np.zeros(1, dtype=int)
+        return ArcLengths(indptr, *none[:2], 0), none[2], none[2].astype(int)
     vertices, place, count = _divided(curves)
     stop = np.cumsum(count)
     i = np.delete(np.arange(len(vertices)), stop - 1)
@@ -339,7 +344,9 @@ def _measured(curves, log_density, metric, quad_tol, n_jobs):
     before = np.repeat(i, np.diff(profile.indptr))[fresh]
     t = profile.position[fresh]
     position = (1 - t) * place[before] + t * place[before + 1]
-    curve = np.searchsorted(stop, before, side="right")
+    of_segment = np.searchsorted(stop, i, side="right")
+    of_node = np.repeat(of_segment, np.diff(profile.indptr))
+    curve = of_node[fresh]
     first = np.searchsorted(curve, np.arange(len(count)))
     length = [np.cumsum([0.0, *part]) for part in np.split(share, first[1:])]
     lengths = ArcLengths(
@@ -348,7 +355,7 @@ def _measured(curves, log_density, metric, quad_tol, n_jobs):
         np.concatenate(length),
         profile.n_evaluations,
     )
-    return lengths, log_ratio
+    return lengths, log_ratio, of_node
 
 
 def _divided(curves):
