@@ -1,0 +1,350 @@
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from sklearn.exceptions import ConvergenceWarning
+
+from skgengeo.geometry import GeodesicGraph, _curves
+from skgengeo.geometry._curves import curve_lengths, descended, energies_at, relax
+from skgengeo.geometry._geodesics import (
+    DETOUR,
+    _detours,
+    frechet_mean,
+    geodesics_between,
+    refined_lengths,
+)
+from skgengeo.geometry._quadrature import Metric
+
+from .. import _oracles as oracles
+from .._densities import Counting
+
+LAMS = (1.0, 0.1, 0.01)
+WIDTH = 0.15
+RNG = np.random.default_rng(0)
+NORMAL = RNG.normal(size=(400, 2))
+ENDS = RNG.normal(size=(2, 15, 2))
+
+
+class Normal:
+    """The standard normal, up to a constant, with its gradient."""
+
+    def __call__(self, X):
+        return self.with_gradient(X)[0]
+
+    def with_gradient(self, X):
+        return -(X**2).sum(axis=1) / 2, -X
+
+
+class Ring(Normal):
+    """Of radius 1."""
+
+    def with_gradient(self, X):
+        radius = np.linalg.norm(X, axis=1)
+        excess = (radius - 1) / WIDTH**2
+        outward = X / np.maximum(radius, 1e-12)[:, None]
+        return -excess * (radius - 1) / 2, -excess[:, None] * outward
+
+
+def on_ring(angle, radius=1.0):
+    return radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def ring_samples(n=500, seed=0):
+    rng = np.random.default_rng(seed)
+    return on_ring(rng.uniform(0, 2 * np.pi, n), rng.normal(1, WIDTH, n)[:, None])
+
+
+def graph_of(X, log_density, lam=0.1, **params):
+    return GeodesicGraph.from_points(X, log_density, lam=lam, **params)
+
+
+def normal_graph(lam=0.1, **params):
+    return graph_of(NORMAL, Normal(), lam, **params)
+
+
+def ring_graph(lam=0.1, **params):
+    return graph_of(ring_samples(), Ring(), lam, **params)
+
+
+def exact_distances(metric, P, Q):
+    def cost(r):
+        log_ratio = -(r**2) / 2 - metric.log_p0
+        return oracles.cost_of(log_ratio, metric.lam, metric.exponent)
+
+    radii = np.linalg.norm(P, axis=1), np.linalg.norm(Q, axis=1)
+    angles = np.arccos((P * Q).sum(axis=1) / (radii[0] * radii[1]))
+    rows = zip(*radii, angles, strict=True)
+    return np.array([oracles.radial_distance(cost, *row) for row in rows])
+
+
+def length_of(graph, curves):
+    return curve_lengths(curves, graph.log_density, graph.metric)
+
+
+# Geodesics
+
+
+@pytest.mark.parametrize("lam", LAMS)
+def test_geodesics_are_exact(lam):
+    graph = normal_graph(lam)
+    found = geodesics_between(graph, *ENDS)
+    exact = exact_distances(graph.metric, *ENDS)
+    np.testing.assert_allclose(found.lengths, exact, rtol=2e-3)
+    assert (found.lengths > exact * (1 - 1e-4)).all()
+    assert found.converged.all()
+    assert (found.graph_lengths / exact).max() > 1.01
+
+
+def test_between_vertices():
+    graph = normal_graph()
+    found = geodesics_between(graph, graph.X[:15], graph.X[15:30])
+    exact = exact_distances(graph.metric, graph.X[:15], graph.X[15:30])
+    np.testing.assert_allclose(found.lengths, exact, rtol=2e-3)
+    paths = [graph.X[graph.path(i, i + 15)[0]] for i in range(15)]
+    np.testing.assert_allclose(found.graph_lengths, length_of(graph, paths))
+
+
+@pytest.mark.parametrize("lam", [*LAMS, np.inf])
+def test_lengths_are_those_of_the_curves(lam):
+    graph = ring_graph(lam)
+    P, Q = ring_samples(40, seed=1).reshape(2, 20, 2)
+    found = geodesics_between(graph, P, Q)
+    np.testing.assert_allclose(found.lengths, length_of(graph, found.curves))
+    assert (found.lengths <= found.graph_lengths).all()
+    straight = length_of(graph, list(np.stack([P, Q], axis=1)))
+    assert (found.lengths <= straight * (1 + 1e-6)).all()
+    middle = found.points_at(np.array([0.0, 0.5, 1.0]))
+    np.testing.assert_array_equal(middle[:, 0], P)
+    np.testing.assert_array_equal(middle[:, 2], Q)
+
+
+def test_there_and_back_are_the_same():
+    graph = ring_graph()
+    P, Q = ring_samples(40, seed=1).reshape(2, 20, 2)
+    there, back = geodesics_between(graph, P, Q), geodesics_between(graph, Q, P)
+    np.testing.assert_array_equal(there.lengths, back.lengths)
+    assert (there.swapped != back.swapped).all()
+    t = np.linspace(0, 1, 7)
+    np.testing.assert_allclose(
+        there.points_at(t), back.points_at(1 - t), rtol=0, atol=1e-12
+    )
+
+
+def test_no_path_is_infinitely_long():
+    class Twins(Normal):
+        def with_gradient(self, X):
+            return super().with_gradient(np.where(X > 50, X - 100, X))
+
+    islands = np.vstack([NORMAL, NORMAL + 100.0])
+    graph = graph_of(islands, Twins(), 1.0, disconnected="inf", epsilon=1.5)
+    P, Q = NORMAL[:4], NORMAL[4:8]
+    far = geodesics_between(graph, np.vstack([P, P]), np.vstack([Q, Q + 100.0]))
+    assert np.isfinite(far.lengths).tolist() == [True] * 4 + [False] * 4
+    assert np.isinf(far.graph_lengths[4:]).all()
+    np.testing.assert_array_equal(
+        far.lengths[:4], geodesics_between(graph, P, Q).lengths
+    )
+
+
+def test_threads_change_nothing(monkeypatch):
+    monkeypatch.setattr(_curves, "NODE_BATCH", 256)
+    one, two = (
+        geodesics_between(normal_graph(n_jobs=n_jobs), *ENDS) for n_jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(one.lengths, two.lengths)
+    np.testing.assert_array_equal(one.n_steps, two.n_steps)
+    np.testing.assert_array_equal(one.curves[0], two.curves[0])
+
+
+def test_evaluations_of_gradients_are_counted():
+    density = Normal()
+    density.with_gradient = Counting(density.with_gradient)
+    graph = graph_of(NORMAL, density)
+    before = density.with_gradient.n_points
+    found = geodesics_between(graph, *ENDS)
+    seen = density.with_gradient.n_points - before
+    # Its log density is made of the same calls; ends are attached beside relaxation.
+    assert found.n_gradients < found.n_evaluations < seen
+    assert found.n_steps.max() > 0
+
+
+def test_curves_that_have_not_converged_warn():
+    graph = normal_graph()
+    with pytest.warns(ConvergenceWarning, match="of 15 curves"):
+        lengths = refined_lengths(graph, *ENDS, max_steps=1)
+    assert (lengths >= refined_lengths(graph, *ENDS) * (1 - 1e-6)).all()
+
+
+# Other ways
+
+
+def detours(graph, P, Q):
+    seeds, targets = graph.attach(P), graph.attach(Q)
+    paths = graph.paths_between(P, Q, seeds, targets)
+    found = _detours(graph, P, Q, seeds, targets, paths, np.arange(len(P)))
+    return paths, *found
+
+
+def test_opposite_points_of_a_ring_have_a_detour():
+    graph = ring_graph(0.01)
+    angle = np.linspace(0, 6, 10)
+    P, Q = on_ring(angle), on_ring(angle + np.pi - 0.05)
+    paths, rows, ways = detours(graph, P, Q)
+    # Where chance makes the two ways too different there is none.
+    assert len(rows) >= 5
+    for row, way in zip(rows, ways, strict=True):
+        assert (way[0] == P[row]).all()
+        assert (way[-1] == Q[row]).all()
+        assert cdist(way, paths[row]).min(axis=1).max() > 1.0
+        path, detour = length_of(graph, [paths[row], way])
+        assert path <= detour <= (1 + DETOUR) * path * 1.01
+
+
+def test_neighbours_have_no_detour():
+    graph = ring_graph(0.01)
+    angle = np.linspace(0, 6, 10)
+    _, rows, ways = detours(graph, on_ring(angle), on_ring(angle + 0.1))
+    assert len(rows) == len(ways) == 0
+
+
+def test_the_shorter_way_round_is_found():
+    """Though the shortest path in the graph goes the other way round."""
+    half = np.pi - 0.04
+    aside = on_ring(np.linspace(0, half, 60), 1.04)
+    best = on_ring(np.linspace(half, 2 * np.pi, 60, endpoint=False))
+    graph = graph_of(np.vstack([aside, best]), Ring(), 0.01, epsilon=0.2)
+    P, Q = on_ring(np.array([0.0])), on_ring(np.array([half]))
+    paths, rows, _ = detours(graph, P, Q)
+    assert paths[0][:, 1].min() < -0.9
+    assert rows.tolist() == [0]
+    found = geodesics_between(graph, P, Q)
+    assert found.curves[0][:, 1].min() > -0.01
+    assert found.converged[0]
+    arc = on_ring(np.linspace(0, half, 300))
+    assert found.lengths[0] <= length_of(graph, [arc])[0]
+
+
+def test_the_straight_segment_is_a_start():
+    graph = ring_graph(10.0)
+    P, Q = on_ring(np.array([0.0])), on_ring(np.array([np.pi - 0.5]))
+    found = geodesics_between(graph, P, Q)
+    straight = length_of(graph, [np.vstack([P, Q])])[0]
+    assert found.lengths[0] <= straight < 0.9 * found.graph_lengths[0]
+
+
+def test_a_straight_segment_of_infinite_length_is_no_start():
+    class Annulus(Ring):
+        def with_gradient(self, X):
+            log_p, slope = super().with_gradient(X)
+            outside = np.abs(np.linalg.norm(X, axis=1) - 1) > 0.4
+            return np.where(outside, -np.inf, log_p), slope
+
+    angle = np.linspace(0, 2 * np.pi, 80, endpoint=False)
+    X = on_ring(angle, 1 + 0.1 * (-1.0) ** np.arange(80)[:, None])
+    graph = graph_of(X, Annulus(), 0.0, epsilon=0.4)
+    P, Q = X[:10], X[25:35]
+    found = geodesics_between(graph, P, Q)
+    assert (found.lengths < found.graph_lengths).all()
+    assert found.converged.all()
+
+
+# Rivals
+
+
+@pytest.mark.parametrize("lam", LAMS)
+def test_the_shortest_of_rivals_is_found(lam):
+    metric = Metric(lam, -1.0)
+    density, rng = Ring(), np.random.default_rng(0)
+    P, Q = ring_samples(20, seed=2).reshape(2, 10, 2)
+    starts = [
+        np.vstack([p, m, q])
+        for m in rng.normal(size=(3, 2))
+        for p, q in zip(P, Q, strict=True)
+    ]
+    rivals = np.tile(np.arange(10), 3)
+    alone = relax(starts, density, density.with_gradient, metric)
+    found = relax(starts, density, density.with_gradient, metric, rivals=rivals)
+    least = alone.lengths.totals.reshape(3, 10).min(axis=0)
+    np.testing.assert_allclose(
+        found.lengths.totals.reshape(3, 10).min(axis=0), least, rtol=1e-5
+    )
+    # The others are as they came.
+    kept = [curve is start for curve, start in zip(found.curves, starts, strict=True)]
+    assert sum(kept) == 20
+    np.testing.assert_array_equal(found.lengths.totals[kept], found.start_lengths[kept])
+    assert found.n_evaluations < alone.n_evaluations
+
+
+def test_of_equal_rivals_it_is_the_first():
+    starts = [np.array([[1.0, 0.0], [-1.0, 0.5], [0.0, 1.0]])] * 3
+    density = Normal()
+    found = relax(
+        starts,
+        density,
+        density.with_gradient,
+        Metric(0.1, -1.0),
+        rivals=np.array([7, 7, 7]),
+    )
+    assert found.lengths.totals.argmin() == 0
+    assert found.converged.all()
+    assert found.curves[1] is starts[1]
+
+
+# Energies and means
+
+
+@pytest.mark.parametrize("exponent", [1.0, 0.5])
+@pytest.mark.parametrize("lam", [*LAMS, 0.0])
+def test_slopes_of_energies_are_those_of_differences(lam, exponent):
+    metric, gradient, step = Metric(lam, -1.0, exponent), Normal().with_gradient, 1e-4
+    nodes = np.linspace(*ENDS, 32, axis=1)
+
+    def relaxed(shift):
+        along = np.linspace(1, 0, 32)[:, None] * shift
+        moved = descended(nodes + along, gradient, metric, 1e-13, 500)
+        assert moved.converged.all()
+        return moved.nodes
+
+    energies, slopes = energies_at(relaxed(np.zeros(2)), gradient, metric)
+    for axis in range(2):
+        shift = step * np.eye(2)[axis]
+        up, down = (
+            energies_at(relaxed(s), gradient, metric)[0] for s in (shift, -shift)
+        )
+        expected = (up - down) / (2 * step)
+        scale = np.abs(slopes).max()
+        np.testing.assert_allclose(slopes[:, axis], expected, atol=1e-4 * scale)
+    exact = exact_distances(metric, *ENDS)
+    np.testing.assert_allclose(np.sqrt(energies), exact, rtol=1e-2)
+
+
+def test_log_energies_of_descents_are_those_of_their_nodes():
+    metric, gradient = Metric(0.01, -1.0), Normal().with_gradient
+    found = descended(np.linspace(*ENDS, 16, axis=1), gradient, metric, 1e-6, 100)
+    energies, _ = energies_at(found.nodes, gradient, metric)
+    np.testing.assert_allclose(np.exp(found.log_energy), energies, rtol=1e-9)
+
+
+@pytest.mark.parametrize("lam", LAMS)
+def test_mean_of_a_polygon_is_its_centre(lam):
+    corners = on_ring(2 * np.pi * np.arange(5) / 5, 1.2)
+    mean, converged = frechet_mean(normal_graph(lam), corners, np.full(5, 0.2))
+    assert converged
+    np.testing.assert_allclose(mean, 0, atol=2e-3)
+
+
+def test_mean_on_a_ring_lies_on_the_ring():
+    """Of points on a quarter of it; weights draw it along."""
+    graph = ring_graph(0.01)
+    points = on_ring(np.linspace(0, np.pi / 2, 5))
+    mean, converged = frechet_mean(graph, points, np.full(5, 0.2))
+    assert converged
+    np.testing.assert_allclose(mean, on_ring(np.array(np.pi / 4)), atol=0.03)
+    drawn, converged = frechet_mean(graph, points, np.array([0.6, *[0.1] * 4]))
+    assert converged
+    assert np.arctan2(*drawn[::-1]) < np.arctan2(*mean[::-1]) - 0.1
+    assert np.linalg.norm(drawn) == pytest.approx(1, abs=0.03)
+
+
+def test_a_mean_after_too_few_steps_says_so():
+    points = on_ring(np.linspace(0, 2, 5), 0.8) + 0.3
+    assert not frechet_mean(normal_graph(0.01), points, np.full(5, 0.2), max_steps=1)[1]
