@@ -142,8 +142,8 @@ right.legend()
 # %%
 # For samples of the density the slope is the theory's: sixteen times as many bring the
 # error down by a factor of six. Most uniform points lie where no geodesic goes, and it
-# takes two to four times as many. Their error falls faster here than it will in the
-# end: of 250 points few lie on the ring, too few for powers to be all that counts.
+# takes two to four times as many. Their error falls faster than the theory says: at 250
+# points, of which some ninety lie on the ring, more than powers of n may count.
 #
 # Relaxation brings the error to 5e-5 from any of these graphs, the smallest too: what
 # is left is the spacing of its 64 nodes, and none of it is the graph's.

@@ -102,8 +102,8 @@ axes[0, 1].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=Fals
 # In the middle of the straight rows are two digits at once, in grey, and their log
 # density is far below that of nearly all images. The geodesics stay above that all the
 # way. From 0 to 6 the loop is drawn in; the 2 becomes an 8 by closing its loops, in
-# black; and from the 4 to a 9 without its upper stroke the way leads by a 1, an 8 and a
-# 9, since no 4 passes into such a 9 directly.
+# black; and the 4 closes to a 9, which by something like an 8 becomes the 9 without an
+# upper stroke that was asked for.
 #
 # A geodesic is no more than its density: the images in between are likely under 40
 # Gaussians in 25 components.
