@@ -20,8 +20,9 @@ from .density._protocol import (
     check_feature_names,
     fit_density,
     is_fitted,
-    log_density,
 )
+from .density._scoring import scores
+from .density._sums import gaussians_of
 from .density._tempered import TemperedDensity
 from .geometry._graph import GeodesicGraph
 
@@ -150,8 +151,12 @@ class LogDensity:
         self.scale = scale
 
     def __call__(self, points):
-        return log_density(
-            self.density, points, n_jobs=self.n_jobs, verbose=bool(self.verbose)
+        return scores(
+            self.density,
+            points,
+            self._gaussians,
+            n_jobs=self.n_jobs,
+            verbose=bool(self.verbose),
         )
 
     def with_gradient(self, points):
@@ -159,8 +164,12 @@ class LogDensity:
         return evaluate(self._gradient, points, self.scale, self.n_jobs)
 
     @cached_property
+    def _gaussians(self):
+        return gaussians_of(self.density)
+
+    @cached_property
     def _gradient(self):
-        return gradient_of(self.density)
+        return gradient_of(self.density, self._gaussians)
 
     def __getstate__(self):
         return {"density": self.density, "scale": self.scale}

@@ -27,6 +27,7 @@ from skgengeo import GenerativeGeodesicDistance
 from skgengeo._base import check_array_fits
 from skgengeo._distance import DENSE_REMEDY
 from skgengeo.density import ManifoldParzenWindows
+from skgengeo.density._sums import GaussianSum
 from skgengeo.geometry import GeodesicGraph
 from skgengeo.geometry._quadrature import Metric
 
@@ -712,19 +713,27 @@ def test_memory_saves_a_fitted_density_too(tmp_path, watched):
     assert watched.n_rows_scored() == geodesic.graph_.n_evaluations
 
 
-def test_memory_finds_a_fitted_tree_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kernel", "scored_by"),
+    [
+        ("gaussian", (GaussianSum, "log_density")),
+        ("exponential", (KernelDensity, "score_samples")),
+    ],
+)
+def test_memory_finds_a_fitted_tree_again(tmp_path, monkeypatch, kernel, scored_by):
     # A tree counts its queries, and changes with each.
     rows = []
-    score_samples = KernelDensity.score_samples
+    score = getattr(*scored_by)
 
     def counting(self, points):
         rows.append(len(points))
-        return score_samples(self, points)
+        return score(self, points)
 
-    monkeypatch.setattr(KernelDensity, "score_samples", counting)
-    density = KernelDensity(bandwidth=0.3).fit(X)
+    monkeypatch.setattr(*scored_by, counting)
+    density = KernelDensity(bandwidth=0.3, kernel=kernel).fit(X)
     geodesic_distance(density, memory=str(tmp_path)).fit(X)
     first = sum(rows)
+    assert first > 0
     for lam in (1.0, 0.01):
         geodesic_distance(density, lam=lam, memory=str(tmp_path)).fit(X)
     assert sum(rows) == first

@@ -306,7 +306,7 @@ BAD_DENSITIES = {
     ),
     "other features": (
         KernelDensity().fit(X[:, :1]),
-        ["KernelDensity raised ValueError", "expecting 1 features", "of 2 features"],
+        ["X has 2 features", "KernelDensity was fitted on 1", "Pass the features of"],
     ),
     "fails to fit": (
         FailsToFit(),

@@ -164,7 +164,7 @@ def test_a_second_fit_is_of_the_new_samples(density):
 @pytest.mark.parametrize("name", ["KernelDensity", "TemperedDensity", "gaussian_kde"])
 def test_every_split_uses_the_fitted_density(name, n_jobs):
     density = FITTED[name]
-    expected = scores_at_points(density)[0]
+    expected = as_density(density).score_samples(POINTS[:1])[0]
     cv = {"cv": SPLITS, "scoring": log_density_at_a_point, "n_jobs": n_jobs}
     model = classifier(density)
     assert (cross_val_score(model, X, y, **cv) == expected).all()

@@ -2,7 +2,8 @@
 
 from ._gradient import log_density_gradient
 from ._parzen import ManifoldParzenWindows
-from ._protocol import as_density, log_density
+from ._protocol import as_density
+from ._scoring import log_density
 from ._tempered import TemperedDensity
 
 __all__ = [

@@ -5,34 +5,20 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import digamma
-from sklearn.frozen import FrozenEstimator
-from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
-from sklearn.neighbors import KernelDensity
-from sklearn.utils import check_array
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted
 
 from .._batching import row_batches
-from ._gaussian_sum import log_sum, root_blocks, sphere_blocks
-from ._protocol import (
+from ._protocol import _ForeignDensity, _name, _speaks_for_itself
+from ._scoring import (
     FOREIGN_LOCK,
     FOREIGN_ROW_BYTES,
     THREAD_BATCH,
-    _ForeignDensity,
-    _LogPdfDensity,
-    _name,
     _nameless_points,
-    _speaks_for_itself,
+    checked_points,
     log_density,
 )
+from ._sums import gaussians_of, innermost
 
-# What a sum of Gaussians leaves out: its logarithm is that of score_samples to 1e-10.
-RTOL = 1e-11
-# Parameters of a Minkowski metric that is Euclidean.
-POWER_TWO = (None, {}, {"p": 2})
-SEARCHES = GridSearchCV | RandomizedSearchCV
 # Interquartile range of the standard normal.
 QUARTILES = 1.349
 # The name that a density gives its own gradient.
@@ -120,7 +106,7 @@ def log_density_gradient(
     >>> log_density_gradient(density, [[4.0, 0.0], [0.0, -8.0]]).tolist()
     [[-1.0, 0.0], [0.0, 2.0]]
     """
-    X = check_array(X, dtype=np.float64, order="C", ensure_min_samples=0)
+    X = checked_points(density, X)
     values, gradients = evaluate(gradient_of(density), X, scale, n_jobs)
     return (gradients, values) if return_log_density else gradients
 
@@ -159,169 +145,36 @@ def evaluate(gradient, X, scale=None, n_jobs=None):
     return np.concatenate(values), np.concatenate(gradients)
 
 
-def gradient_of(density):
+def gradient_of(density, gaussians=None):
     """How the gradient of a fitted density is found.
 
     Parameters
     ----------
     density : estimator
         As `as_density` returns it.
+    gaussians : None or GaussianSum
+        What the density is a sum of, where that has been made already.
 
     Returns
     -------
     Gradient
         What is the same for all points is made once, here.
     """
-    density = _innermost(density)
+    gaussians = gaussians_of(density) if gaussians is None else gaussians
+    if gaussians is not None:
+        return Gradient(partial(_summed, gaussians), True, True)
+    density = innermost(density)
     model = density.model if isinstance(density, _ForeignDensity) else density
     if hasattr(model, "_gradient"):
         return model._gradient()
     if hasattr(model, METHOD):
         return Gradient(partial(_by_method, density, model), True, False)
-    parts = _gaussians(density)
-    if parts is not None:
-        return gradient_of_sum(model, *parts)
     return Gradient(partial(_by_differences, density), False, False)
 
 
-def gradient_of_sum(model, blocks, rtol=RTOL, root=None):
-    """The gradient of a density that is a sum of Gaussians.
-
-    Parameters
-    ----------
-    model : object
-        The density.
-    blocks : tuple
-        As made by `gaussian_blocks`; those of ``root @ x``, where that is not None.
-    rtol : float
-        Bound on the share that is left out.
-    root : None or ndarray of shape (n_features, n_features)
-        What makes spheres of Gaussians of one covariance.
-
-    Returns
-    -------
-    Gradient
-        By the compiled sum.
-    """
-    function = partial(_summed, type(model).__name__, blocks, rtol, root)
-    return Gradient(function, True, True)
-
-
-def _summed(name, blocks, rtol, root, X, scale):
+def _summed(gaussians, X, scale):
     del scale
-    n_features = blocks[0][0].shape[1]
-    if X.shape[1] != n_features:
-        raise ValueError(
-            f"X has {X.shape[1]} features, but {name} was fitted on {n_features}. Pass "
-            "the features of the density, in their order."
-        )
-    if root is None:
-        return log_sum(X, blocks, rtol, gradient=True)
-    values, gradients = log_sum(X @ root.T, blocks, rtol, gradient=True)
-    return values, gradients @ root
-
-
-def _innermost(density):
-    """What a frozen estimator or a fitted search scores with."""
-    while True:
-        if isinstance(density, FrozenEstimator):
-            density = density.estimator
-        elif isinstance(density, SEARCHES) and hasattr(density, "best_estimator_"):
-            density = density.best_estimator_
-        else:
-            return density
-
-
-# Sums of Gaussians of other packages: arguments of `gradient_of_sum`.
-
-
-def _gaussians(density):
-    """Of a density that is known to be such a sum; else None."""
-    if isinstance(density, _LogPdfDensity):
-        return _of_gaussian_kde(density.model)
-    # A subclass may score otherwise.
-    known = {
-        KernelDensity: _of_kernel_density,
-        GaussianMixture: _of_mixture,
-        BayesianGaussianMixture: _of_mixture,
-    }
-    if type(density) not in known:
-        return None
-    check_is_fitted(density)
-    return known[type(density)](density)
-
-
-def _of_kernel_density(kde):
-    euclidean = kde.metric in ("euclidean", "l2", "minkowski", "p")
-    if kde.kernel != "gaussian" or not euclidean or kde.metric_params not in POWER_TWO:
-        return None
-    centers, weights = np.asarray(kde.tree_.data), kde.tree_.sample_weight
-    weights = np.ones(len(centers)) if weights is None else np.asarray(weights)
-    with np.errstate(divide="ignore"):
-        log_weights = np.log(weights / weights.sum())
-    variances = np.full(len(centers), float(kde.bandwidth_) ** 2)
-    return (_weighted(sphere_blocks, log_weights, centers, variances),)
-
-
-def _of_gaussian_kde(kde):
-    from scipy.stats import gaussian_kde
-
-    if type(kde) is not gaussian_kde:
-        return None
-    root = np.linalg.inv(np.linalg.cholesky(kde.covariance))
-    return _alike(np.log(kde.weights), kde.dataset.T, root)
-
-
-def _of_mixture(mixture):
-    bayesian = isinstance(mixture, BayesianGaussianMixture)
-    with np.errstate(divide="ignore"):
-        log_weights = _expected(mixture) if bayesian else np.log(mixture.weights_)
-    means = np.asarray(mixture.means_, dtype=np.float64)
-    roots = np.asarray(mixture.precisions_cholesky_, dtype=np.float64)
-    kind = mixture.covariance_type
-    if kind == "tied":
-        return _alike(log_weights, means, roots.T)
-    if kind == "spherical":
-        blocks = _weighted(sphere_blocks, log_weights, means, roots**-2.0)
-    elif kind == "diag":
-        diagonal = roots[:, :, None] * np.eye(means.shape[1])
-        blocks = _weighted(root_blocks, log_weights, means, diagonal)
-    else:
-        blocks = _weighted(root_blocks, log_weights, means, roots.transpose(0, 2, 1))
-    return (blocks,)
-
-
-def _expected(mixture):
-    """Log weights of a Bayesian mixture, with what it adds to each log density.
-
-    Expectations under the posterior of its weights and of its precision matrices.
-    """
-    d = mixture.means_.shape[1]
-    counts = mixture.weight_concentration_
-    if mixture.weight_concentration_prior_type == "dirichlet_process":
-        both = digamma(counts[0] + counts[1])
-        rest = np.cumsum(digamma(counts[1]) - both)
-        log_weights = digamma(counts[0]) - both + np.r_[0.0, rest[:-1]]
-    else:
-        log_weights = digamma(counts) - digamma(np.sum(counts))
-    freedom = np.asarray(mixture.degrees_of_freedom_)
-    log_det = digamma(0.5 * (freedom - np.arange(d)[:, None])).sum(axis=0)
-    log_det += d * (np.log(2.0) - np.log(freedom))
-    return log_weights + 0.5 * (log_det - d / mixture.mean_precision_)
-
-
-def _alike(log_weights, centers, root):
-    """Gaussians of one covariance are spheres of ``root @ x``."""
-    log_det = np.linalg.slogdet(root)[1]
-    ones = np.ones(len(centers))
-    blocks = _weighted(sphere_blocks, log_weights + log_det, centers @ root.T, ones)
-    return blocks, RTOL, root
-
-
-def _weighted(blocks_of, log_weights, *parts):
-    """Blocks of the kernels that weigh anything."""
-    some = log_weights > -np.inf
-    return blocks_of(log_weights[some], *(part[some] for part in parts))
+    return gaussians.with_gradient(X)
 
 
 def _by_method(density, model, X, scale):

@@ -17,7 +17,7 @@ from .._compat import Interval, StrOptions
 from .._fitting import afresh
 from .._floats import check_extent
 from ._gaussian_sum import gaussian_blocks, log_sum
-from ._gradient import gradient_of_sum
+from ._sums import GaussianSum
 
 # Variance below this share of the mean local variance is rounding, not data.
 VARIANCE_FLOOR = 1e-6
@@ -127,10 +127,6 @@ class ManifoldParzenWindows(BaseEstimator):
         "outlier_exponent": [Interval(Real, 0, None, closed="left")],
         "rtol": [Interval(Real, 0, 1, closed="neither")],
     }
-
-    # Its kernel is compiled and releases the GIL: blocks of points may be scored in
-    # threads.
-    _thread_safe = True
 
     def __init__(
         self,
@@ -300,9 +296,9 @@ class ManifoldParzenWindows(BaseEstimator):
         X = validate_data(self, X, dtype=np.float64, reset=False, order="C")
         return log_sum(X, self._blocks, self.rtol, gradient=True)[1]
 
-    def _gradient(self):
+    def _gaussians(self):
         check_is_fitted(self)
-        return gradient_of_sum(self, self._blocks, self.rtol)
+        return GaussianSum(type(self).__name__, self._blocks, self.rtol)
 
     def score(self, X, y=None):
         """Mean log density of the points; the higher, the better the fit.

@@ -1,4 +1,4 @@
-"""What counts as a density, and X -> log p(X) with every check on the way.
+"""What counts as a density.
 
 A density is an object with ``score_samples(X) -> log p``. Foreign models become one
 through `as_density`; nothing else in the package asks what kind of model it has.
@@ -6,9 +6,6 @@ through `as_density`; nothing else in the package asks what kind of model it has
 
 import reprlib
 import sys
-import threading
-import warnings
-from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_outlier_detector
@@ -17,21 +14,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import Pipeline
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
-from .._batching import row_batches
 from .._compat import searched_parameters
 
 # What scores as its last step, or its only one, does.
 WRAPPERS = Pipeline | FrozenEstimator | GridSearchCV | RandomizedSearchCV
-# Densities that are called in threads get batches of this many rows.
-THREAD_BATCH = 8192
-# Another density may hold a number for each of some thousands of kernels.
-FOREIGN_ROW_BYTES = 8 * 5000
-# Searches in threads share a fitted density, and warning filters.
-FOREIGN_LOCK = threading.RLock()
 ACCEPTED = (
     "an object with score_samples(X), such as sklearn.neighbors.KernelDensity or "
     "sklearn.mixture.GaussianMixture; with log_prob(X), such as a normalizing flow; "
@@ -307,8 +295,25 @@ def check_feature_names(density, estimator):
     ValueError
         Where the names differ.
     """
+    check_names(density, getattr(estimator, "feature_names_in_", None))
+
+
+def check_names(density, given):
+    """Refuse features of other names than a density was fitted on, or in other order.
+
+    Parameters
+    ----------
+    density : estimator
+        Fitted, and asked for ``feature_names_in_`` where it has it.
+    given : None or sequence of str
+        The names; None where there are none.
+
+    Raises
+    ------
+    ValueError
+        Where the names differ.
+    """
     known = getattr(density, "feature_names_in_", None)
-    given = getattr(estimator, "feature_names_in_", None)
     if known is not None and given is not None and not np.array_equal(known, given):
         raise ValueError(
             f"The density {_name(density)} was fitted on features {list(known)}, and "
@@ -317,119 +322,11 @@ def check_feature_names(density, estimator):
         )
 
 
-def log_density(density, X, *, n_jobs=None, verbose=False):
-    """Log density at each row of X, checked.
-
-    Parameters
-    ----------
-    density : estimator
-        Fitted, with ``score_samples``.
-    X : ndarray of shape (n_samples, n_features)
-        The points, in batches that fit scikit-learn's ``working_memory``.
-    n_jobs : None or int
-        Threads for densities of this package; any other is called from one thread.
-    verbose : bool, default=False
-        Show a progress bar.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        log p in float64. ``-inf`` is legal: the point is outside the support.
-
-    Raises
-    ------
-    ValueError
-        Where the density raises, or returns NaN, +inf, a wrong shape or no numbers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.neighbors import KernelDensity
-    >>> from skgengeo.density import log_density
-    >>> X = np.zeros((4, 2))
-    >>> log_density(KernelDensity().fit(X), X).round(3)
-    array([-1.838, -1.838, -1.838, -1.838])
-    """
-    threads = allows_threads(density)
-    size = THREAD_BATCH if threads else None
-    batches = row_batches(len(X), size=size, row_bytes=FOREIGN_ROW_BYTES)
-    with nullcontext() if threads else FOREIGN_LOCK, _nameless_points(density):
-        values = Parallel(n_jobs=n_jobs if threads else 1, require="sharedmem")(
-            delayed(_checked_scores)(density, X[rows], rows.start)
-            for rows in tqdm(batches, desc="log density", disable=not verbose)
-        )
-    return np.concatenate([*values, np.empty(0)])
-
-
-def allows_threads(density):
-    """Whether a density may be scored in several threads at once.
-
-    Parameters
-    ----------
-    density : estimator
-        Fitted.
-
-    Returns
-    -------
-    bool
-        True for the compiled densities of this package.
-    """
-    return getattr(_unwrapped(density), "_thread_safe", False)
-
-
-@contextmanager
-def _nameless_points(density):
-    """No warning that arrays lack the names of the frame the density was fitted on."""
-    if getattr(density, "feature_names_in_", None) is None:
-        yield
-        return
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "X does not have valid feature names")
-        yield
-
-
 def _unwrapped(density):
     """The model inside a FrozenEstimator, where a compiled path depends on it."""
     while isinstance(density, FrozenEstimator):
         density = density.estimator
     return density
-
-
-def _checked_scores(density, X, first_row):
-    name = _name(density)
-    try:
-        values = density.score_samples(X)
-    except Exception as error:
-        if _speaks_for_itself(density, error):
-            raise
-        raise ValueError(
-            f"The density {name} raised {type(error).__name__} on an array of shape "
-            f"{X.shape}: {str(error).rstrip('.')}. It has to score any finite points "
-            f"of {X.shape[1]} features."
-        ) from error
-    values = np.asarray(values)
-    if values.shape != (len(X),):
-        raise ValueError(
-            f"The density {name} returned an array of shape {values.shape} for X of "
-            f"shape {X.shape}; log densities have shape {(len(X),)}, one for each row. "
-            "Reduce over the features, or ravel the result."
-        )
-    if values.dtype.kind not in "fiu":
-        raise ValueError(
-            f"The density {name} returned {values.dtype}; log densities are real "
-            "numbers. Return a float array."
-        )
-    values = values.astype(np.float64)
-    bad = np.isnan(values) | np.isposinf(values)
-    if bad.any():
-        row = int(bad.argmax())
-        raise ValueError(
-            f"The density {name} returned {values[row]} at row {first_row + row} "
-            f"({bad.sum()} of {len(bad)} rows are NaN or +inf), at the point "
-            f"{np.array2string(X[row], threshold=6)}. A log density is finite, or "
-            "-inf outside the support: widen its kernel, or add to its covariances."
-        )
-    return values
 
 
 def _speaks_for_itself(density, error):

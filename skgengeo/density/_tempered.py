@@ -12,14 +12,9 @@ from .._compat import Interval, StrOptions
 from .._fitting import afresh
 from ._gradient import evaluate, gradient_of
 from ._parzen import ManifoldParzenWindows
-from ._protocol import (
-    HoldsDensity,
-    allows_threads,
-    as_density,
-    check_feature_names,
-    fit_density,
-    log_density,
-)
+from ._protocol import HoldsDensity, as_density, check_feature_names, fit_density
+from ._scoring import log_density
+from ._sums import gaussians_of
 
 # The least that "auto" takes: what differs by less than a factor of some tens within
 # the data is mostly the noise of the estimate, and not their shape.
@@ -82,10 +77,6 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
             StrOptions({"auto"}),
         ],
     }
-
-    @property
-    def _thread_safe(self):
-        return allows_threads(self.density_)
 
     def __init__(self, density=None, *, temperature="auto"):
         self.density = density
@@ -176,10 +167,14 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False, order="C")
-        return evaluate(self._gradient(), X)[1]
+        return evaluate(gradient_of(self), X)[1]
+
+    def _gaussians(self):
+        check_is_fitted(self)
+        inner = gaussians_of(self.density_)
+        return None if inner is None else inner.tempered(self.temperature_)
 
     def _gradient(self):
-        check_is_fitted(self)
         inner = gradient_of(self.density_)
         return inner._replace(function=partial(self._divided, inner.function))
 

@@ -631,7 +631,8 @@ class GeodesicGraph:
         Returns
         -------
         ndarray of shape (n_pairs,)
-            Distance in this graph over that in `with_shortcuts`, less one.
+            Distance in this graph over that in `with_shortcuts`, less one: never
+            negative.
         """
         i, j = self._random_pairs(n_pairs, random_state)
         ends = Seeds.at(i), Seeds.at(j)
@@ -639,7 +640,8 @@ class GeodesicGraph:
             distances_between(graph.weights, *ends, n_jobs=self.n_jobs)
             for graph in (self, self.with_shortcuts())
         )
-        return _excess(own, shorter)
+        # A path here is one there, whose nodes may be rounded otherwise.
+        return _excess(own, np.minimum(own, shorter))
 
     def discretization_errors(
         self, n_pairs=100, *, n_nodes=64, tol=1e-6, max_steps=300, random_state=None

@@ -1,16 +1,11 @@
 import pickle
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
-from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
@@ -24,7 +19,6 @@ from skgengeo.density import ManifoldParzenWindows, as_density, log_density
 from skgengeo.density._protocol import fit_density, is_fitted
 
 from .._densities import (
-    Answers,
     ElementwiseLogProb,
     LogProb,
     ScoresSamples,
@@ -228,132 +222,3 @@ def test_objects_that_are_nothing_are_refused(nothing):
         TypeError, match=rf"{type(nothing).__name__} is no density. Pass an object with"
     ):
         as_density(nothing)
-
-
-# log_density
-
-
-def test_batches_follow_working_memory(watched):
-    X = scattered(1000)
-    density = watched().fit(X)
-    expected = log_density(density, X)
-    assert [n_rows for n_rows, _ in watched.calls] == [1000]
-    watched.calls.clear()
-    with config_context(working_memory=1):
-        np.testing.assert_array_equal(log_density(density, X), expected)
-    sizes = [n_rows for n_rows, _ in watched.calls]
-    assert len(sizes) > 10
-    assert sum(sizes) == 1000
-    # At most 2 ** 20 bytes, in float64, hold what a row takes at least.
-    assert max(sizes) * X.shape[1] * 8 <= 2**20
-
-
-def test_own_densities_do_not_depend_on_n_jobs():
-    X, Q = scattered(200), scattered(20_000, seed=1)
-    density = ManifoldParzenWindows().fit(X)
-    one, two = (log_density(density, Q, n_jobs=n_jobs) for n_jobs in (1, 2))
-    np.testing.assert_array_equal(one, two)
-
-
-def test_foreign_densities_are_called_from_one_thread(watched):
-    X = scattered(1000)
-    with config_context(working_memory=1):
-        log_density(watched().fit(X), X, n_jobs=2)
-    assert len(watched.calls) > 1
-    assert {thread for _, thread in watched.calls} == {threading.get_ident()}
-
-
-@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float32])
-def test_real_numbers_become_float64(dtype):
-    values = log_density(Answers(lambda X: np.arange(len(X), dtype=dtype)), np.eye(5))
-    assert values.dtype == np.float64
-    np.testing.assert_array_equal(values, np.arange(5))
-
-
-def test_zero_density_is_legal():
-    outside = Answers(lambda X: np.where(X[:, 0] > 0, 0.0, -np.inf))
-    np.testing.assert_array_equal(
-        log_density(outside, np.array([[1.0], [-1.0]])), [0.0, -np.inf]
-    )
-
-
-def test_no_points_have_no_values():
-    assert log_density(Answers(lambda X: X[:, 0]), np.empty((0, 2))).shape == (0,)
-
-
-@pytest.mark.parametrize(("value", "name"), [(np.nan, "nan"), (np.inf, "inf")])
-@pytest.mark.parametrize("first", [0, 3, 517, 999])
-def test_the_first_offending_row_is_named(value, name, first):
-    X = np.arange(1000.0)[:, None]
-    wrong = Answers(lambda X: np.where(X[:, 0] >= first, value, X[:, 0]))
-    message = (
-        rf"Answers returned {name} at row {first} .*NaN or \+inf.*\[{first}\.\].*"
-        "finite, or -inf outside the support"
-    )
-    with config_context(working_memory=1), pytest.raises(ValueError, match=message):
-        log_density(wrong, X)
-
-
-WRONG_SHAPES = {
-    "column": lambda X: np.zeros((len(X), 1)),
-    "scalar": lambda X: 0.0,
-    "short": lambda X: np.zeros(len(X) - 1),
-    "all features": np.zeros_like,
-    "none": lambda X: None,
-}
-
-
-@pytest.mark.parametrize("answer", WRONG_SHAPES.values(), ids=WRONG_SHAPES)
-def test_wrong_shapes_are_refused(answer):
-    X = scattered(6, 3)
-    given = str(np.shape(answer(X))).replace("(", r"\(").replace(")", r"\)")
-    message = (
-        rf"Answers returned an array of shape {given} for X of shape \(6, 3\); "
-        r"log densities have shape \(6,\)"
-    )
-    with pytest.raises(ValueError, match=message):
-        log_density(Answers(answer), X)
-
-
-@pytest.mark.parametrize("dtype", [object, str, complex, bool, "M8[s]"])
-def test_wrong_dtypes_are_refused(dtype):
-    answer = np.zeros(6, dtype=dtype)
-    with pytest.raises(
-        ValueError, match=r"Answers returned .*log densities are real numbers. Return"
-    ):
-        log_density(Answers(lambda X: answer), scattered(6))
-
-
-def test_a_density_that_raises_is_named():
-    def broken(X):
-        raise KeyError("no such component")
-
-    with pytest.raises(
-        ValueError, match=r"raised KeyError on an array of shape \(6, 2\): .*no such"
-    ) as caught:
-        log_density(Answers(broken), scattered(6))
-    assert isinstance(caught.value.__cause__, KeyError)
-
-
-def test_an_unfitted_density_says_so():
-    with pytest.raises(NotFittedError, match="KernelDensity"):
-        log_density(KernelDensity(), scattered(6))
-
-
-def test_other_densities_are_called_from_one_thread_at_a_time():
-    inside, most = [], []
-
-    def slow(X):
-        inside.append(threading.get_ident())
-        most.append(len(inside))
-        time.sleep(0.01)
-        inside.pop()
-        return X[:, 0]
-
-    density = Answers(slow)
-    with ThreadPoolExecutor(4) as pool:
-        list(
-            pool.map(lambda seed: log_density(density, scattered(seed=seed)), range(8))
-        )
-    assert len(most) == 8
-    assert max(most) == 1

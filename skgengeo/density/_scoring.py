@@ -1,0 +1,169 @@
+"""X -> log p(X), with every check on the way."""
+
+import threading
+import warnings
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.auto import tqdm
+
+from .._batching import row_batches
+from ._protocol import _name, _speaks_for_itself, check_names
+from ._sums import gaussians_of
+
+# Densities that are called in threads get batches of this many rows.
+THREAD_BATCH = 8192
+# Another density may hold a number for each of some thousands of kernels.
+FOREIGN_ROW_BYTES = 8 * 5000
+# Searches in threads share a fitted density, and warning filters.
+FOREIGN_LOCK = threading.RLock()
+
+
+def log_density(density, X, *, n_jobs=None, verbose=False):
+    """Log density at each row of X, checked.
+
+    Parameters
+    ----------
+    density : estimator
+        Fitted, with ``score_samples``.
+    X : ndarray of shape (n_samples, n_features)
+        The points, in batches that fit scikit-learn's ``working_memory``.
+    n_jobs : None or int
+        Threads for sums of Gaussians; any other density is called from one thread.
+    verbose : bool, default=False
+        Show a progress bar.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        log p in float64. ``-inf`` is legal: the point is outside the support.
+
+    Raises
+    ------
+    ValueError
+        Where the density raises, or returns NaN, +inf, a wrong shape or no numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.neighbors import KernelDensity
+    >>> from skgengeo.density import log_density
+    >>> X = np.zeros((4, 2))
+    >>> log_density(KernelDensity().fit(X), X).round(3)
+    array([-1.838, -1.838, -1.838, -1.838])
+    """
+    return scores(density, X, gaussians_of(density), n_jobs=n_jobs, verbose=verbose)
+
+
+def scores(density, X, gaussians, *, n_jobs=None, verbose=False):
+    """As `log_density`, given what the density is a sum of.
+
+    Parameters
+    ----------
+    density : estimator
+        Fitted.
+    X : ndarray of shape (n_samples, n_features)
+        The points.
+    gaussians : GaussianSum or None
+        As `gaussians_of` returns it.
+    n_jobs : None or int
+        Threads for sums of Gaussians.
+    verbose : bool, default=False
+        Show a progress bar.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        log p in float64.
+    """
+    if gaussians is None:
+        with FOREIGN_LOCK, _nameless_points(density):
+            function = partial(_foreign_scores, density)
+            batches = row_batches(len(X), row_bytes=FOREIGN_ROW_BYTES)
+            return _in_batches(density, function, X, batches, 1, verbose)
+    X = checked_points(density, X)
+    batches = row_batches(len(X), size=THREAD_BATCH)
+    return _in_batches(density, gaussians.log_density, X, batches, n_jobs, verbose)
+
+
+def checked_points(density, X):
+    """Points in the form that the compiled sum takes.
+
+    Parameters
+    ----------
+    density : estimator
+        Fitted.
+    X : array-like of shape (n_samples, n_features)
+        The points; names of their features are those that the density knows.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+        Finite, float64 and in C order.
+    """
+    check_names(density, getattr(X, "columns", None))
+    return check_array(X, dtype=np.float64, order="C", ensure_min_samples=0)
+
+
+def _in_batches(density, function, X, batches, n_jobs, verbose):
+    values = Parallel(n_jobs=n_jobs, require="sharedmem")(
+        delayed(_checked_scores)(density, function, X[rows], rows.start)
+        for rows in tqdm(batches, desc="log density", disable=not verbose)
+    )
+    return np.concatenate([*values, np.empty(0)])
+
+
+@contextmanager
+def _nameless_points(density):
+    """No warning that arrays lack the names of the frame the density was fitted on."""
+    if getattr(density, "feature_names_in_", None) is None:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        yield
+
+
+def _foreign_scores(density, X):
+    name = _name(density)
+    try:
+        values = density.score_samples(X)
+    except Exception as error:
+        if _speaks_for_itself(density, error):
+            raise
+        raise ValueError(
+            f"The density {name} raised {type(error).__name__} on an array of shape "
+            f"{X.shape}: {str(error).rstrip('.')}. It has to score any finite points "
+            f"of {X.shape[1]} features."
+        ) from error
+    values = np.asarray(values)
+    if values.shape != (len(X),):
+        raise ValueError(
+            f"The density {name} returned an array of shape {values.shape} for X of "
+            f"shape {X.shape}; log densities have shape {(len(X),)}, one for each row. "
+            "Reduce over the features, or ravel the result."
+        )
+    if values.dtype.kind not in "fiu":
+        raise ValueError(
+            f"The density {name} returned {values.dtype}; log densities are real "
+            "numbers. Return a float array."
+        )
+    return values.astype(np.float64)
+
+
+def _checked_scores(density, function, X, first_row):
+    values = function(X)
+    bad = np.isnan(values) | np.isposinf(values)
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(
+            f"The density {_name(density)} returned {values[row]} at row "
+            f"{first_row + row} ({bad.sum()} of {len(bad)} rows are NaN or +inf), at "
+            "the point "
+            f"{np.array2string(X[row], threshold=6)}. A log density is finite, or "
+            "-inf outside the support: widen its kernel, or add to its covariances."
+        )
+    return values
