@@ -138,9 +138,11 @@ def _of_gaussian_kde(kde):
 def _of_mixture(mixture):
     bayesian = isinstance(mixture, BayesianGaussianMixture)
     with np.errstate(divide="ignore"):
-        log_weights = _expected(mixture) if bayesian else np.log(mixture.weights_)
-    means = np.asarray(mixture.means_, dtype=np.float64)
-    roots = np.asarray(mixture.precisions_cholesky_, dtype=np.float64)
+        log_weights = (
+            _expected(mixture) if bayesian else np.log(_double(mixture.weights_))
+        )
+    means = _double(mixture.means_)
+    roots = _double(mixture.precisions_cholesky_)
     kind = mixture.covariance_type
     if kind == "tied":
         return _alike(mixture, log_weights, means, roots.T)
@@ -160,17 +162,22 @@ def _expected(mixture):
     Expectations under the posterior of its weights and of its precision matrices.
     """
     d = mixture.means_.shape[1]
-    counts = mixture.weight_concentration_
+    counts = _double(mixture.weight_concentration_)
     if mixture.weight_concentration_prior_type == "dirichlet_process":
         both = digamma(counts[0] + counts[1])
         rest = np.cumsum(digamma(counts[1]) - both)
         log_weights = digamma(counts[0]) - both + np.r_[0.0, rest[:-1]]
     else:
         log_weights = digamma(counts) - digamma(np.sum(counts))
-    freedom = np.asarray(mixture.degrees_of_freedom_)
+    freedom = _double(mixture.degrees_of_freedom_)
     log_det = digamma(0.5 * (freedom - np.arange(d)[:, None])).sum(axis=0)
     log_det += d * (np.log(2.0) - np.log(freedom))
-    return log_weights + 0.5 * (log_det - d / mixture.mean_precision_)
+    return log_weights + 0.5 * (log_det - d / _double(mixture.mean_precision_))
+
+
+def _double(values):
+    """Parameters fitted in single precision, taken as they are."""
+    return np.asarray(values, dtype=np.float64)
 
 
 def _alike(model, log_weights, centers, root):

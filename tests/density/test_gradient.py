@@ -4,13 +4,10 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy.special import logsumexp, softmax
-from scipy.stats import gaussian_kde
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
-from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,74 +20,25 @@ from skgengeo.density import (
     log_density_gradient,
 )
 from skgengeo.density import _gradient as gradients
-from skgengeo.density._gaussian_sum import root_blocks, sphere_blocks
 from skgengeo.density._gradient import gradient_of
 
 from .._densities import Answers, Counting, LogProb, normal_log_density
-
-TYPES = ["full", "tied", "diag", "spherical"]
-DIMENSIONS = [1, 2, 5]
-
-
-def two_groups(d, n=120, seed=0):
-    """A sphere, and an oblique group beside it."""
-    rng = np.random.default_rng(seed)
-    oblique = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 4
-    return np.vstack([rng.normal(size=(n, d)), oblique])
-
-
-def among(d, n=60, seed=1):
-    """Points of both groups, between them and about them."""
-    rng = np.random.default_rng(seed)
-    X = two_groups(d)
-    return np.vstack([X[::4], 2 + 4 * rng.normal(size=(n, d))])
-
-
-def mixtures():
-    for kind in TYPES:
-        yield f"GaussianMixture, {kind}", GaussianMixture(3, covariance_type=kind)
-        for prior in ("process", "distribution"):
-            yield (
-                f"BayesianGaussianMixture, {kind}, {prior}",
-                BayesianGaussianMixture(
-                    n_components=5,
-                    covariance_type=kind,
-                    weight_concentration_prior_type=f"dirichlet_{prior}",
-                    max_iter=300,
-                ),
-            )
-
-
-# One leaf: scikit-learn's sums over many are not exact where the density is small.
-KDE = KernelDensity(bandwidth=0.4, leaf_size=1000)
-SUMS = {name: model.set_params(random_state=0) for name, model in mixtures()} | {
-    "KernelDensity": KDE,
-    "KernelDensity, few": GridSearchCV(KDE, {"bandwidth": [0.3, 0.5]}, cv=2),
-    "ManifoldParzenWindows": ManifoldParzenWindows(rtol=1e-12),
-    "ManifoldParzenWindows, spheres": ManifoldParzenWindows(shrinkage=1.0, rtol=1e-12),
-    "TemperedDensity": TemperedDensity(ManifoldParzenWindows(rtol=1e-12)),
-}
-OTHERS = {
-    "Epanechnikov": KernelDensity(kernel="epanechnikov", bandwidth=20.0),
-    "Manhattan": KernelDensity(metric="manhattan", bandwidth=2.0, leaf_size=1000),
-    "Pipeline": make_pipeline(StandardScaler(), KDE),
-}
-FITTED = {
-    (name, d): clone(model).fit(two_groups(d))
-    for name, model in (SUMS | OTHERS).items()
-    for d in DIMENSIONS
-}
-FITTED |= {
-    ("gaussian_kde", d): as_density(
-        gaussian_kde(two_groups(d).T, weights=np.arange(1.0, 241.0))
-    )
-    for d in DIMENSIONS
-}
-ANALYTIC = [key for key in FITTED if key[0] not in OTHERS]
-
-
-def named(key):
-    return "-".join(map(str, key))
+from ._gaussian_sums import (
+    ANALYTIC,
+    DIMENSIONS,
+    FITTED,
+    KDE,
+    OTHERS,
+    SUMS,
+    OfItsOwn,
+    among,
+    assert_log_density,
+    dense_kde,
+    dense_sum,
+    mixture_of,
+    named,
+    two_groups,
+)
 
 
 def by_steps(density, X, step=1e-5):
@@ -100,12 +48,6 @@ def by_steps(density, X, step=1e-5):
         values = [density.score_samples(X + k * axis) for k in (-2, -1, 1, 2)]
         found[:, a] = np.array([1, -8, 8, -1]) @ values / (12 * step)
     return found
-
-
-def assert_log_density(found, expected):
-    np.testing.assert_array_less(
-        np.abs(found - expected), 1e-10 * np.maximum(1.0, np.abs(expected))
-    )
 
 
 # The gradient is the one of score_samples
@@ -127,13 +69,6 @@ def test_what_is_analytic(key):
     assert gradient_of(FITTED[key]).analytic == (key in ANALYTIC)
 
 
-class OfItsOwn(GaussianMixture):
-    """A mixture that scores otherwise than its class."""
-
-    def score_samples(self, X):
-        return 2 * super().score_samples(X)
-
-
 def test_a_subclass_may_score_otherwise():
     X = two_groups(2)
     density = OfItsOwn(2, random_state=0).fit(X)
@@ -144,27 +79,6 @@ def test_a_subclass_may_score_otherwise():
 
 
 # Sums of Gaussians, against a sum that is written out
-
-
-def dense_sum(log_weights, means, precisions, X):
-    """Log density up to the constant of its dimension, and gradient."""
-    offsets = X[:, None] - means
-    pulls = -np.einsum("kij,nkj->nki", precisions, offsets)
-    exponents = 0.5 * (pulls * offsets).sum(axis=2) + log_weights
-    exponents += 0.5 * np.linalg.slogdet(precisions)[1]
-    shares = softmax(exponents, axis=1)
-    return logsumexp(exponents, axis=1), np.einsum("nk,nki->ni", shares, pulls)
-
-
-def dense_kde(kde, X, weights=None):
-    centers = np.asarray(kde.tree_.data)
-    weights = np.ones(len(centers)) if weights is None else weights
-    with np.errstate(divide="ignore"):
-        log_weights = np.log(weights / weights.sum())
-    d = X.shape[1]
-    precisions = np.tile(np.eye(d) / kde.bandwidth_**2, (len(centers), 1, 1))
-    log_p, gradient = dense_sum(log_weights, centers, precisions, X)
-    return log_p - 0.5 * d * np.log(2 * np.pi), gradient
 
 
 def assert_is(density, X, expected):
@@ -207,16 +121,6 @@ def test_metrics(metric):
     np.testing.assert_allclose(
         log_density_gradient(kde, X), expected, rtol=1e-6, atol=1e-7
     )
-
-
-def mixture_of(weights, means, covariances):
-    mixture = GaussianMixture(len(weights))
-    mixture.weights_, mixture.means_ = np.array(weights), np.array(means)
-    mixture.covariances_ = np.array(covariances)
-    mixture.precisions_cholesky_ = np.linalg.inv(
-        np.linalg.cholesky(mixture.covariances_)
-    ).transpose(0, 2, 1)
-    return mixture
 
 
 def test_components_without_weight_are_nothing():
@@ -299,22 +203,6 @@ def test_parzen_windows_are_the_sum_of_all_kernels(d):
         rtol=1e-8,
         atol=1e-9 * np.abs(expected).max(),
     )
-
-
-def test_sums_of_any_layout_are_laid_out_alike():
-    # Where a cache has one compiled for another layout, it may take that.
-    rng = np.random.default_rng(0)
-    centers, roots = rng.normal(size=(2, 70)).T, rng.normal(size=(2, 2, 70)).T
-    log_weights, variances = rng.normal(size=(2, 70, 2))[:, :, 0] ** 2 + 1
-    of_sums = [
-        sphere_blocks(log_weights, centers, variances),
-        root_blocks(log_weights, centers, roots),
-        *(FITTED["ManifoldParzenWindows", d]._blocks for d in DIMENSIONS),
-    ]
-    for blocks in of_sums:
-        parts = [part for group in blocks for part in group if np.ndim(part)]
-        assert len(parts) == 12
-        assert all(part.flags.c_contiguous for part in parts)
 
 
 # Far away

@@ -1,14 +1,27 @@
+import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from skgengeo.density import ManifoldParzenWindows, log_density
+from skgengeo import _base as base
+from skgengeo.density import (
+    ManifoldParzenWindows,
+    TemperedDensity,
+    log_density,
+    log_density_gradient,
+)
+from skgengeo.density import _scoring as scoring
+from skgengeo.density._sums import gaussians_of
 
 from .._densities import Answers
 
@@ -17,7 +30,7 @@ def scattered(n=40, d=2, seed=0):
     return np.random.default_rng(seed).normal(size=(n, d))
 
 
-# Any density: batches, threads
+# Batches and threads
 
 
 def test_batches_follow_working_memory(watched):
@@ -35,11 +48,104 @@ def test_batches_follow_working_memory(watched):
     assert max(sizes) * X.shape[1] * 8 <= 2**20
 
 
-def test_own_densities_do_not_depend_on_n_jobs():
-    X, Q = scattered(200), scattered(20_000, seed=1)
-    density = ManifoldParzenWindows().fit(X)
+SUMS = {
+    "KernelDensity": KernelDensity(bandwidth=0.3),
+    "GaussianMixture": GaussianMixture(3, random_state=0),
+    "ManifoldParzenWindows": ManifoldParzenWindows(),
+    "TemperedDensity": TemperedDensity(),
+}
+sums_of_gaussians = pytest.mark.parametrize("model", SUMS.values(), ids=SUMS)
+
+
+@sums_of_gaussians
+def test_sums_of_gaussians_do_not_depend_on_n_jobs(model, monkeypatch):
+    monkeypatch.setattr(scoring, "THREAD_BATCH", 100)
+    X, Q = scattered(200), scattered(1050, seed=1)
+    density = clone(model).fit(X)
     one, two = (log_density(density, Q, n_jobs=n_jobs) for n_jobs in (1, 2))
     np.testing.assert_array_equal(one, two)
+
+
+@sums_of_gaussians
+def test_sums_of_gaussians_wait_for_nobody(model):
+    density = clone(model).fit(scattered())
+    with scoring.FOREIGN_LOCK, ThreadPoolExecutor(1) as pool:
+        pool.submit(log_density, density, scattered()).result(timeout=20)
+
+
+@sums_of_gaussians
+def test_sums_of_gaussians_ask_for_no_names(model):
+    frame = pd.DataFrame(scattered(), columns=["a", "b"])
+    density, X = clone(model).fit(frame), scattered(seed=1)
+    found = log_density(density, X)
+    named = pd.DataFrame(X, columns=["a", "b"])
+    np.testing.assert_array_equal(log_density(density, named), found)
+    for call in (log_density, log_density_gradient):
+        with pytest.raises(ValueError, match=r"\['a', 'b'\], and X has \['b', 'a'\]"):
+            call(density, named[["b", "a"]])
+
+
+@sums_of_gaussians
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            scattered(5, 3),
+            "X has 3 features, but .* was fitted on 2. Pass the features",
+        ),
+        (
+            scattered(5, 1),
+            "X has 1 features, but .* was fitted on 2. Pass the features",
+        ),
+        (np.array([[0.0, np.nan]]), "contains NaN"),
+        (np.array([[0.0, np.inf]]), "contains infinity"),
+        (np.zeros(2), "Expected 2D array, got 1D"),
+    ],
+)
+def test_points_of_sums_of_gaussians_are_checked(model, X, message):
+    with pytest.raises(ValueError, match=message):
+        log_density(clone(model).fit(scattered()), X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+@pytest.mark.parametrize("order", ["C", "F"])
+@sums_of_gaussians
+def test_sums_of_gaussians_take_points_of_any_layout(model, dtype, order):
+    density = clone(model).fit(scattered())
+    X = (3 * scattered(seed=1)).astype(dtype)
+    np.testing.assert_array_equal(
+        log_density(density, np.asarray(X, order=order)),
+        log_density(density, X.astype(np.float64)),
+    )
+
+
+@pytest.mark.parametrize("n_points", [0, 1, 3])
+@sums_of_gaussians
+def test_few_points(model, n_points):
+    density = clone(model).fit(scattered())
+    found = log_density(density, scattered()[:n_points])
+    np.testing.assert_allclose(found, log_density(density, scattered())[:n_points])
+
+
+def test_a_sum_is_laid_out_once_for_values_and_gradients(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        base, "gaussians_of", lambda d: made.append(gaussians_of(d)) or made[-1]
+    )
+    density = KernelDensity().fit(scattered())
+    for_geometry = base.LogDensity(density)
+    before = joblib.hash(for_geometry)
+    for seed in (1, 2):
+        Q = scattered(seed=seed)
+        values, gradients = for_geometry.with_gradient(Q)
+        np.testing.assert_array_equal(for_geometry(Q), values)
+        np.testing.assert_array_equal(gradients, log_density_gradient(density, Q))
+    assert len(made) == 1
+    # Neither is it part of what a cache knows the density by.
+    assert joblib.hash(for_geometry) == before
+    assert pickle.loads(pickle.dumps(for_geometry)).__dict__.keys() == {
+        *base.LogDensity(density).__dict__
+    }
 
 
 def test_foreign_densities_are_called_from_one_thread(watched):
@@ -48,6 +154,9 @@ def test_foreign_densities_are_called_from_one_thread(watched):
         log_density(watched().fit(X), X, n_jobs=2)
     assert len(watched.calls) > 1
     assert {thread for _, thread in watched.calls} == {threading.get_ident()}
+
+
+# What any other density answers
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float32])
