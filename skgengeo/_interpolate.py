@@ -92,8 +92,9 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
     verbose : bool, default=False
         Show progress bars.
     n_nodes : int, default=64
-        Nodes of a curve while it is relaxed, both ends included. The length is in error
-        by about the inverse square of their number.
+        Nodes of a curve while it is relaxed, both ends included. They are doubled, up
+        to three times, where they are too few for the density; where they still are,
+        the curve has not converged.
     max_iter : int, default=300
         Most steps of the relaxation.
     tol : float, default=1e-6

@@ -12,6 +12,7 @@ from sklearn.neighbors import KernelDensity, kneighbors_graph
 from skgengeo import GenerativeGeodesicDistance, GeodesicInterpolator
 from skgengeo.density import ManifoldParzenWindows, TemperedDensity
 from skgengeo.geometry import GeodesicGraph
+from skgengeo.geometry._curves import relax, relax_finely
 from skgengeo.geometry._geodesics import geodesics_between
 
 X = make_moons(200, noise=0.08, random_state=0)[0]
@@ -221,10 +222,24 @@ def test_components_that_are_kept_apart():
 def test_components_that_are_joined():
     geodesic = GeodesicInterpolator(KernelDensity(bandwidth=0.2), epsilon=0.8)
     with pytest.warns(UserWarning, match="connected components"):
-        geodesic.fit(islands())
-    path = geodesic.path(A[0], A[0] + np.array([100.0, 0.0]), 5)
-    assert np.isfinite(path.length)
-    assert path.points[2, 0] == pytest.approx(50.0, abs=2.0)
+        geodesic.fit(np.vstack([X, X + np.array([8.0, 0.0])]))
+    path = geodesic.path(A[0], A[0] + np.array([8.0, 0.0]), 5)
+    assert path.converged
+    assert path.points[2, 0] == pytest.approx(5.0, abs=1.0)
+
+
+def test_too_few_nodes_are_doubled():
+    narrow = KernelDensity(bandwidth=0.08).fit(X)
+    few, many = (interpolator(narrow, n_nodes=n) for n in (12, 384))
+    paths = few.path(A, B), many.path(A, B)
+    np.testing.assert_allclose(paths[0].length, paths[1].length, rtol=0.02)
+    starts = [np.linspace(*ends, 12) for ends in zip(A, B, strict=True)]
+    log_density, metric = few.graph_.log_density, few.graph_.metric
+    rule = starts, log_density, log_density.with_gradient, metric
+    once, again = relax(*rule, n_nodes=12), relax_finely(*rule, n_nodes=12)
+    assert once.coarse.any()
+    assert (again.lengths.totals <= once.lengths.totals).all()
+    assert (again.lengths.totals < 0.98 * once.lengths.totals).any()
 
 
 # Fréchet means

@@ -39,6 +39,9 @@ LEAST_DAMPING = 1e-2
 GOOD, FAIR, TAKEN = 0.75, 0.25, 1e-4
 # A secant this near to a right angle teaches nothing.
 MIN_COSINE = 0.1
+# Nodes are too few where two lengths differ by this many times the tolerance of an
+# edge: up to there, lengths at many more nodes are mostly less by no more than that.
+COARSE = 3.0
 
 
 class ArcLengths(NamedTuple):
@@ -99,6 +102,11 @@ class Relaxation(NamedTuple):
     converged : ndarray of bool of shape (n_curves,)
         Whether the minimum of the energy was reached and is no longer than the start;
         of rivals, the least minimum.
+    coarse : ndarray of bool of shape (n_curves,)
+        Whether that was reached, and the nodes are too few: the energy stands for
+        another length than that by the quadrature.
+    nodes : ndarray of shape (n_curves, n_nodes, n_features)
+        Where the minimisation has ended, of all curves.
     n_steps : ndarray of int of shape (n_curves,)
         Steps of the minimisation.
     n_evaluations : int
@@ -111,6 +119,8 @@ class Relaxation(NamedTuple):
     lengths: ArcLengths
     start_lengths: np.ndarray
     converged: np.ndarray
+    coarse: np.ndarray
+    nodes: np.ndarray
     n_steps: np.ndarray
     n_evaluations: int
     n_gradients: int
@@ -282,15 +292,74 @@ def relax(
     for p in best[shorter]:
         curves[p] = found.nodes[p]
     no_longer = after.totals[contest] <= before.totals * (1 + quad_tol)
-    converged = found.converged[best][contest] & no_longer
+    coarse = _is_coarse(found.log_energy[best], after.totals, quad_tol)
     return Relaxation(
         curves,
         _replaced(before, best[shorter], after.take(shorter)),
         before.totals,
-        converged,
+        found.converged[best][contest] & no_longer,
+        (found.converged[best] & coarse)[contest],
+        found.nodes,
         found.n_steps,
         before.n_evaluations + found.n_gradients + after.n_evaluations,
         found.n_gradients,
+    )
+
+
+def relax_finely(starts, *rule, n_nodes=64, rivals=None, n_doublings=3, **options):
+    """Relax with as many nodes as it takes, of those that have converged.
+
+    Parameters
+    ----------
+    starts, *rule, n_nodes, rivals, **options
+        As of `relax`.
+    n_doublings : int, default=3
+        So many times the nodes of a curve are doubled at most.
+
+    Returns
+    -------
+    Relaxation
+        A curve of too few nodes even so has not converged.
+    """
+    relaxed = relax(starts, *rule, n_nodes=n_nodes, rivals=rivals, **options)
+    rows = np.flatnonzero(relaxed.coarse)
+    if n_doublings == 0 or len(rows) == 0:
+        return relaxed._replace(converged=relaxed.converged & ~relaxed.coarse)
+    finer = relax_finely(
+        list(relaxed.nodes[rows]),
+        *rule,
+        n_nodes=2 * n_nodes,
+        rivals=rows if rivals is None else rivals[rows],
+        n_doublings=n_doublings - 1,
+        **options,
+    )
+    return _with_finer(relaxed, rows, finer)
+
+
+def _is_coarse(log_energy, length, quad_tol):
+    """Whether nodes are too few: the energy of a curve tells another length."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = np.abs(log_energy / 2 - np.log(length))
+    # That of straight segments is not evaluated, and what is infinite stays so.
+    return np.isfinite(gap) & (gap > COARSE * quad_tol)
+
+
+def _with_finer(relaxed, rows, finer):
+    """Relaxed curves, of those named the finer ones where they are shorter."""
+    shorter = np.flatnonzero(finer.lengths.totals < relaxed.lengths.totals[rows])
+    curves, taken = relaxed.curves, rows[shorter]
+    for p, k in zip(taken, shorter, strict=True):
+        curves[p] = finer.curves[k]
+    converged, n_steps = relaxed.converged.copy(), relaxed.n_steps.copy()
+    converged[rows] = finer.converged
+    n_steps[rows] += finer.n_steps
+    return relaxed._replace(
+        curves=curves,
+        lengths=_replaced(relaxed.lengths, taken, finer.lengths.take(shorter)),
+        converged=converged,
+        n_steps=n_steps,
+        n_evaluations=relaxed.n_evaluations + finer.n_evaluations,
+        n_gradients=relaxed.n_gradients + finer.n_gradients,
     )
 
 

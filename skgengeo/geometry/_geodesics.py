@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .._batching import row_batches
 from .._warnings import warn
 from ._cost import log_cost
-from ._curves import ArcLengths, descended, energies_at, points_at, relax
+from ._curves import ArcLengths, descended, energies_at, points_at, relax_finely
 from ._shortest_paths import Seeds
 
 # A second start is a path by another way, this share longer at most.
@@ -74,7 +74,7 @@ def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=300):
     P, Q : ndarray of shape (n_pairs, n_features)
         Matched ends, vertices or not.
     n_nodes : int, default=64
-        Nodes of a relaxed curve.
+        Nodes of a relaxed curve, or more: see `relax_finely`.
     tol : float, default=1e-6
         See `relax`.
     max_steps : int, default=300
@@ -152,7 +152,7 @@ def _relaxed(graph, starts, rivals, *, n_nodes, tol, max_steps):
             "method with_gradient(points) -> (log_p, gradient), or fit an estimator: "
             "its graph_ has one."
         )
-    return relax(
+    return relax_finely(
         starts,
         graph.log_density,
         graph.log_density.with_gradient,
@@ -292,7 +292,7 @@ def warn_of_lost(geodesics, max_steps):
         warn(
             f"{lost.sum()} of {len(lost)} curves (first: row {lost.argmax()}) have not "
             f"converged after {max_steps} steps at most: they are no longer than the "
-            "paths in the graph, but may be shortened further. Raise max_iter of "
-            "GeodesicInterpolator, or pass a smoother density.",
+            "paths in the graph, but may be shortened further. Raise n_nodes or "
+            "max_iter of GeodesicInterpolator, or pass a smoother density.",
             ConvergenceWarning,
         )
