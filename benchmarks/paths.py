@@ -30,7 +30,7 @@ of an endless even arc. Nodes are at constant speed in the metric, or equally fa
 each other by Euclidean length. With the exponent 1/2 the metric tensor is that of the
 paper's rows 1/p, with 1 the length is the integral of 1/p. λ is 0 where the density
 is known, 0.001 where it is fitted to 2,000 samples: manifold Parzen windows, and the
-default density, which is the power 1/T of these, T being about 2 here.
+default density, which is the power 1/T of these, T being 3 here.
 
 `--quick` takes fewer pairs, samples and sizes, and checks nothing but accuracy.
 
