@@ -97,8 +97,8 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
     def _scored_density(self):
         """The density, or a copy where there is a cache: scoring may change it.
 
-        The tree of a KernelDensity counts its queries, so that it would never be found
-        in the cache again.
+        A KernelDensity whose tree is asked counts its queries, so that it would never
+        be found in the cache again.
         """
         if self.memory is None:
             return self.density_

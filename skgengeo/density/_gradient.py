@@ -76,16 +76,9 @@ def log_density_gradient(
 
     Notes
     -----
-    The gradient is analytic for Gaussian sums, which are
-    :class:`sklearn.neighbors.KernelDensity` with its Gaussian kernel and the Euclidean
-    metric, :class:`sklearn.mixture.GaussianMixture` and
-    :class:`sklearn.mixture.BayesianGaussianMixture` of any covariances,
-    :class:`scipy.stats.gaussian_kde`, and
-    :class:`skgengeo.density.ManifoldParzenWindows`. These are summed by one compiled
-    routine. Of a `KernelDensity` that is the sum of all kernels: `score_samples` of
-    scikit-learn has the error that `rtol` and `atol` allow, and with more samples than
-    `leaf_size` it is wrong where the density is below some 1e-10 of a kernel's peak, by
-    cancellation. Any other density may have a method
+    The gradient is analytic for the sums of Gaussians that
+    :func:`skgengeo.density.log_density` names, by the routine that evaluates these. Any
+    other density may have a method
     ``score_samples_gradient(X) -> (n_samples, n_features)``, which is used.
     :class:`skgengeo.density.TemperedDensity`, a frozen estimator and a fitted search
     have the gradient of what is in them.

@@ -46,6 +46,31 @@ def log_density(density, X, *, n_jobs=None, verbose=False):
     ValueError
         Where the density raises, or returns NaN, +inf, a wrong shape or no numbers.
 
+    See Also
+    --------
+    skgengeo.density.log_density_gradient : The gradient.
+
+    Notes
+    -----
+    Sums of Gaussians are evaluated by one compiled routine, in threads, to 1e-10
+    relative to 1 or to log p (:class:`skgengeo.density.ManifoldParzenWindows` to its
+    own `rtol`):
+
+    - :class:`sklearn.neighbors.KernelDensity` with its Gaussian kernel and the
+      Euclidean metric,
+    - :class:`sklearn.mixture.GaussianMixture` and
+      :class:`sklearn.mixture.BayesianGaussianMixture` of any covariances,
+    - :class:`scipy.stats.gaussian_kde`,
+    - :class:`skgengeo.density.ManifoldParzenWindows`, and
+      :class:`skgengeo.density.TemperedDensity` of any of these,
+    - a frozen estimator or a fitted search that has one of these in it.
+
+    Of a `KernelDensity` that is the sum of all kernels: `score_samples` of scikit-learn
+    has the error that `rtol` and `atol` allow, and with more samples than `leaf_size`
+    it is wrong where the density is below some 1e-10 of a kernel's peak, by
+    cancellation. All other densities, subclasses of these among them, are evaluated by
+    their own ``score_samples``.
+
     Examples
     --------
     >>> import numpy as np
