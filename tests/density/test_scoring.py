@@ -69,7 +69,7 @@ def test_sums_of_gaussians_do_not_depend_on_n_jobs(model, monkeypatch):
 @sums_of_gaussians
 def test_sums_of_gaussians_wait_for_nobody(model):
     density = clone(model).fit(scattered())
-    with scoring.FOREIGN_LOCK, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, scoring.FOREIGN_LOCK:
         pool.submit(log_density, density, scattered()).result(timeout=20)
 
 
