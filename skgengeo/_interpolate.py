@@ -140,7 +140,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
     >>> from sklearn.datasets import make_moons
     >>> from sklearn.mixture import GaussianMixture
     >>> from skgengeo import GeodesicInterpolator
-    >>> X, _ = make_moons(300, noise=0.05, random_state=0)
+    >>> X, _ = make_moons(300, noise=0.1, random_state=0)
     >>> geodesic = GeodesicInterpolator(GaussianMixture(10, random_state=0)).fit(X)
     >>> path = geodesic.path([-1.0, 0.0], [1.0, 0.0], n_points=20)
     >>> path.points.shape

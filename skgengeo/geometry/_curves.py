@@ -306,34 +306,51 @@ def relax(
     )
 
 
-def relax_finely(starts, *rule, n_nodes=64, rivals=None, n_doublings=3, **options):
+def relax_finely(
+    starts, *rule, n_nodes=64, rivals=None, n_doublings=3, quad_tol=1e-3, **options
+):
     """Relax with as many nodes as it takes, of those that have converged.
 
     Parameters
     ----------
-    starts, *rule, n_nodes, rivals, **options
+    starts, *rule, n_nodes, rivals, quad_tol, **options
         As of `relax`.
     n_doublings : int, default=3
-        So many times the nodes of a curve are doubled at most.
+        So many times the nodes of a curve are doubled at most, as long as they are too
+        few and that shortens it by more than `quad_tol`.
 
     Returns
     -------
     Relaxation
-        A curve of too few nodes even so has not converged.
+        A curve that the last doubling has shortened by more has not converged.
     """
+    options["quad_tol"] = quad_tol
+    rivals = np.arange(len(starts)) if rivals is None else rivals
     relaxed = relax(starts, *rule, n_nodes=n_nodes, rivals=rivals, **options)
     rows = np.flatnonzero(relaxed.coarse)
-    if n_doublings == 0 or len(rows) == 0:
-        return relaxed._replace(converged=relaxed.converged & ~relaxed.coarse)
-    finer = relax_finely(
-        list(relaxed.nodes[rows]),
-        *rule,
-        n_nodes=2 * n_nodes,
-        rivals=rows if rivals is None else rivals[rows],
-        n_doublings=n_doublings - 1,
-        **options,
-    )
-    return _with_finer(relaxed, rows, finer)
+    nodes = relaxed.nodes[rows]
+    for _ in range(n_doublings):
+        if len(rows) == 0:
+            break
+        n_nodes *= 2
+        finer = relax(
+            list(nodes), *rule, n_nodes=n_nodes, rivals=rivals[rows], **options
+        )
+        before = _least(relaxed.lengths.totals[rows], rivals[rows])
+        relaxed = _with_finer(relaxed, rows, finer)
+        after = _least(relaxed.lengths.totals[rows], rivals[rows])
+        going = finer.coarse & (after < before * (1 - quad_tol))
+        rows, nodes = rows[going], finer.nodes[going]
+    relaxed.converged[rows] = False
+    return relaxed
+
+
+def _least(lengths, rivals):
+    """The least length among the rivals of each curve."""
+    _, contest = np.unique(rivals, return_inverse=True)
+    least = np.full(contest.max(initial=-1) + 1, np.inf)
+    np.minimum.at(least, contest, lengths)
+    return least[contest]
 
 
 def _is_coarse(log_energy, length, quad_tol):

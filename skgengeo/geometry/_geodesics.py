@@ -139,6 +139,8 @@ def _detours(graph, P, Q, seeds, targets, paths, rows):
             if gap.max() > step:
                 by[row] = near[gap.argmax()]
     rows = np.flatnonzero(by >= 0)
+    if len(rows) == 0:
+        return rows, []
     via, middle = graph.X[by[rows]], Seeds.at(by[rows])
     there = graph.paths_between(P[rows], via, seeds.take(rows), middle)
     back = graph.paths_between(via, Q[rows], middle, targets.take(rows))
