@@ -24,7 +24,7 @@ def afresh(fit):
 
     @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
     @wraps(fit)
-    def fit_afresh(self, *args, **kwargs):
+    def _fit_afresh(self, *args, **kwargs):
         _forget(self)
         try:
             return fit(self, *args, **kwargs)
@@ -32,7 +32,7 @@ def afresh(fit):
             _forget(self)
             raise
 
-    return fit_afresh
+    return _fit_afresh
 
 
 def _forget(estimator):
