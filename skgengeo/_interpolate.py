@@ -93,10 +93,10 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         Show progress bars.
     n_nodes : int, default=64
         Nodes of a curve while it is relaxed, both ends included. They are doubled, up
-        to three times, where they are too few for the density; where they still are,
-        the curve has not converged.
+        to three times, where they are too few for the density, as long as that shortens
+        the curve.
     max_iter : int, default=300
-        Most steps of the relaxation.
+        Most steps of the relaxation, for each number of nodes.
     tol : float, default=1e-6
         The relaxation of a curve ends where a step would shorten it by less than half
         this share.
@@ -342,7 +342,8 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         Returns
         -------
         ndarray of shape (n_features,)
-            A local minimum: there may be others.
+            A local minimum: there may be others. Where the cost is steep, as in a gap
+            between clusters, the descent may end short of one: compare distances.
 
         Raises
         ------

@@ -313,11 +313,21 @@ def relax_finely(
 
     Parameters
     ----------
-    starts, *rule, n_nodes, rivals, quad_tol, **options
+    starts : sequence of ndarray of shape (n_vertices, n_features)
+        As of `relax`.
+    *rule : tuple
+        The log density, its gradient and the metric, as of `relax`.
+    n_nodes : int, default=64
+        Nodes to begin with.
+    rivals : ndarray of int of shape (n_curves,), optional
         As of `relax`.
     n_doublings : int, default=3
         So many times the nodes of a curve are doubled at most, as long as they are too
         few and that shortens it by more than `quad_tol`.
+    quad_tol : float, default=1e-3
+        As of `relax`.
+    **options : dict
+        What else `relax` takes.
 
     Returns
     -------
@@ -517,7 +527,15 @@ def descended(nodes, log_density_gradient, metric, tol, max_steps, n_jobs=None):
     ----------
     nodes : ndarray of shape (n_curves, n_nodes, n_features)
         Where to start; left as they are.
-    log_density_gradient, metric, tol, max_steps, n_jobs
+    log_density_gradient : callable
+        As in `relax`.
+    metric : Metric
+        As in `relax`.
+    tol : float
+        As in `relax`.
+    max_steps : int
+        As in `relax`.
+    n_jobs : None or int
         As in `relax`.
 
     Returns
@@ -564,7 +582,9 @@ def energies_at(nodes, log_density_gradient, metric):
     ----------
     nodes : ndarray of shape (n_curves, n_nodes, n_features)
         At a minimum of the energy for fixed ends, so that no other node matters.
-    log_density_gradient, metric
+    log_density_gradient : callable
+        As in `relax`.
+    metric : Metric
         As in `relax`.
 
     Returns

@@ -264,8 +264,16 @@ def refined_lengths(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=300):
 
     Parameters
     ----------
-    graph, P, Q, n_nodes, tol, max_steps
-        As in `geodesics_between`.
+    graph : GeodesicGraph
+        As in `geodesics_between`, like all that follow.
+    P, Q : ndarray of shape (n_pairs, n_features)
+        Matched ends.
+    n_nodes : int, default=64
+        Nodes of a curve.
+    tol : float, default=1e-6
+        Of the relaxation.
+    max_steps : int, default=300
+        Of the relaxation.
 
     Returns
     -------
