@@ -1,5 +1,6 @@
 """Slices of rows, as many at a time as scikit-learn's ``working_memory`` holds."""
 
+import numpy as np
 from sklearn.utils import gen_batches
 
 from ._compat import get_chunk_n_rows
@@ -24,3 +25,25 @@ def row_batches(n_rows, *, row_bytes=None, size=None):
     """
     size = get_chunk_n_rows(row_bytes) if size is None else size
     return list(gen_batches(n_rows, size)) if n_rows else []
+
+
+def ragged_rows(indptr, rows):
+    """Where the entries of some rows stand, in rows of different lengths.
+
+    Parameters
+    ----------
+    indptr : ndarray of shape (n_rows + 1,)
+        Entries of row r are ``indptr[r]:indptr[r + 1]``.
+    rows : ndarray of int
+        The rows wanted, in that order.
+
+    Returns
+    -------
+    indptr : ndarray
+        Of these rows.
+    entries : ndarray of int
+        Their entries, row after row.
+    """
+    count = np.diff(indptr)[rows]
+    own = np.concatenate([[0], np.cumsum(count)])
+    return own, np.arange(own[-1]) + np.repeat(indptr[rows] - own[:-1], count)

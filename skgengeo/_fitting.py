@@ -8,8 +8,9 @@ from ._compat import _fit_context
 def afresh(fit):
     """Decorate ``fit``: parameters are checked, and what fails is not fitted.
 
-    What an earlier fit has learned is forgotten first, so that no method mixes the
-    two, and what a failed one has learned so far, so that all say "not fitted".
+    Where parameters are refused, an earlier fit stays. Else what it has learned is
+    forgotten first, so that no method mixes the two, and what a failed one has learned
+    so far, so that all say "not fitted".
 
     Parameters
     ----------

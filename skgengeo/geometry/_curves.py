@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._batching import row_batches
+from .._batching import ragged_rows, row_batches
 from .._compat import get_chunk_n_rows
 from ._cost import check_log_cost, log_cost
 from ._edges import segment_lengths
@@ -72,11 +72,7 @@ class ArcLengths(NamedTuple):
 
     def take(self, curves):
         """Those of the curves named, in that order."""
-        count = np.diff(self.indptr)[curves]
-        indptr = np.concatenate([[0], np.cumsum(count)])
-        inside = np.arange(indptr[-1]) + np.repeat(
-            self.indptr[curves] - indptr[:-1], count
-        )
+        indptr, inside = ragged_rows(self.indptr, curves)
         return self._replace(
             indptr=indptr, position=self.position[inside], length=self.length[inside]
         )

@@ -22,7 +22,7 @@ from numba import njit
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
-from .._batching import row_batches
+from .._batching import ragged_rows, row_batches
 
 # Searches in a batch; fewer than half of these are made one by one, and so are fewer
 # than a twentieth of the vertices: they start too far apart to share an order.
@@ -51,11 +51,7 @@ class Seeds(NamedTuple):
 
     def take(self, rows):
         """The rows named, in that order."""
-        count = np.diff(self.indptr)[rows]
-        indptr = np.concatenate([[0], np.cumsum(count)])
-        inside = np.arange(indptr[-1]) + np.repeat(
-            self.indptr[rows] - indptr[:-1], count
-        )
+        indptr, inside = ragged_rows(self.indptr, rows)
         return Seeds(indptr, self.vertex[inside], self.distance[inside])
 
 
