@@ -395,6 +395,22 @@ def test_a_density_that_is_zero_needs_lam():
         list(positive.lam_path([0.0]))
 
 
+def test_a_density_that_is_zero_in_a_gap_needs_no_shortcuts():
+    x, y = np.linspace(0, 2, 20), np.linspace(0, 1, 9)
+    sides = [np.column_stack([x, np.full(20, height)]) for height in (0, 1)]
+    arch = np.vstack([*sides, np.column_stack([np.full(7, 2.0), y[1:-1]])])
+
+    def log_density(points):
+        in_the_gap = (points[:, 0] < 1.9) & (abs(points[:, 1] - 0.5) < 0.4)
+        return np.where(in_the_gap, -np.inf, -1.0)
+
+    params = {"density": log_density, "lam": 0, "n_graph_neighbors": 3}
+    fit(arch, **params)
+    message = parts("lam=0 with a density that is zero", "or shortcuts=False where")
+    with pytest.raises(ValueError, match=message):
+        fit(arch, shortcuts=True, **params)
+
+
 def test_a_density_that_is_zero_at_most_samples():
     outside = (X[:, 0] > -0.5).sum()
     message = parts(f"zero at {outside} of 30 training samples", "Fit the density on")
@@ -444,6 +460,17 @@ def test_too_few_neighbors():
     message = parts(r"connected components at n_graph_neighbors=1\. Raise n_graph")
     with pytest.raises(ValueError, match=message):
         fit(n_graph_neighbors=1, disconnected="error")
+
+
+@pytest.mark.parametrize(
+    ("n_copies", "copies"),
+    [(1, "the sample that is a copy of another "), (2, "the 2 samples that are copi")],
+)
+def test_too_few_neighbors_beside_copies(n_copies, copies):
+    samples = np.vstack([X, X[:n_copies]])
+    message = parts(f"Drop {copies}", "raise n_graph_neighbors, or pass")
+    with pytest.raises(ValueError, match=message):
+        fit(samples, n_graph_neighbors=1, disconnected="error")
 
 
 GRAPHS = {

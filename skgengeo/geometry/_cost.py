@@ -64,7 +64,8 @@ def check_log_cost(log_ratio, *, lam, exponent):
         raise ValueError(
             f"lam=0 with a density that is zero at {np.isneginf(log_ratio).sum()} "
             "of the points where it was evaluated: the cost there is infinite. "
-            "Pass lam > 0, or a density with full support."
+            "Pass lam > 0, a density with full support, or shortcuts=False where "
+            "shortcuts=True has joined samples across such points."
         )
     extremes = np.array([log_ratio.min(), log_ratio.max()])
     values = log_cost(extremes, lam=lam, exponent=exponent)

@@ -276,9 +276,12 @@ def _more_neighbors(X):
     n_copies = len(X) - len(np.unique(X, axis=0))
     if n_copies == 0:
         return "Raise n_graph_neighbors"
+    copies = f"{n_copies} samples that are copies of others"
+    if n_copies == 1:
+        copies = "sample that is a copy of another"
     return (
-        f"Drop the {n_copies} samples that are copies of others and take the place of "
-        "their neighbours, raise n_graph_neighbors"
+        f"Drop the {copies} (copies take the place of neighbours), raise "
+        "n_graph_neighbors"
     )
 
 
