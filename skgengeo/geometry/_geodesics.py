@@ -301,8 +301,10 @@ def warn_of_lost(geodesics, max_steps):
     if lost.any():
         warn(
             f"{lost.sum()} of {len(lost)} curves (first: row {lost.argmax()}) have not "
-            f"converged after {max_steps} steps at most: they are no longer than the "
-            "paths in the graph, but may be shortened further. Raise n_nodes or "
-            "max_iter of GeodesicInterpolator, or pass a smoother density.",
+            f"converged after {max_steps} steps at most for each number of nodes: they "
+            "are no longer than the paths in the graph, but may be shortened further. "
+            "Use GeodesicInterpolator with more n_nodes or max_iter, or pass a "
+            "smoother density; where it has a score_samples_gradient of its own, "
+            "check that this is its gradient.",
             ConvergenceWarning,
         )
