@@ -22,7 +22,7 @@ from .density._protocol import (
     is_fitted,
 )
 from .density._scoring import scores
-from .density._sums import gaussians_of
+from .density._sums import kernel_sum_of
 from .density._tempered import TemperedDensity
 from .geometry._graph import GeodesicGraph
 
@@ -154,7 +154,7 @@ class LogDensity:
         return scores(
             self.density,
             points,
-            self._gaussians,
+            self._kernel_sum,
             n_jobs=self.n_jobs,
             verbose=bool(self.verbose),
         )
@@ -164,12 +164,12 @@ class LogDensity:
         return evaluate(self._gradient, points, self.scale, self.n_jobs)
 
     @cached_property
-    def _gaussians(self):
-        return gaussians_of(self.density)
+    def _kernel_sum(self):
+        return kernel_sum_of(self.density)
 
     @cached_property
     def _gradient(self):
-        return gradient_of(self.density, self._gaussians)
+        return gradient_of(self.density, self._kernel_sum)
 
     def __getstate__(self):
         return {"density": self.density, "scale": self.scale}

@@ -27,7 +27,7 @@ from skgengeo import GenerativeGeodesicDistance
 from skgengeo._base import check_array_fits
 from skgengeo._distance import DENSE_REMEDY
 from skgengeo.density import ManifoldParzenWindows
-from skgengeo.density._sums import GaussianSum
+from skgengeo.density._sums import KernelSum
 from skgengeo.geometry import GeodesicGraph
 from skgengeo.geometry._quadrature import Metric
 
@@ -716,7 +716,7 @@ def test_memory_saves_a_fitted_density_too(tmp_path, watched):
 @pytest.mark.parametrize(
     ("kernel", "scored_by"),
     [
-        ("gaussian", (GaussianSum, "log_density")),
+        ("gaussian", (KernelSum, "log_density")),
         ("exponential", (KernelDensity, "score_samples")),
     ],
 )

@@ -17,7 +17,7 @@ from ._scoring import (
     checked_points,
     log_density,
 )
-from ._sums import gaussians_of, innermost
+from ._sums import innermost, kernel_sum_of
 
 # Interquartile range of the standard normal.
 QUARTILES = 1.349
@@ -49,7 +49,7 @@ def log_density_gradient(
     X : array-like of shape (n_samples, n_features)
         The points.
     n_jobs : None or int
-        Threads for sums of Gaussians; any other density is called from one thread.
+        Threads for sums of kernels; any other density is called from one thread.
     scale : None or array-like of shape (n_features,)
         Only for central differences: how far each feature extends, such as the
         standard deviation of the training samples. None takes the interquartile range
@@ -138,14 +138,14 @@ def evaluate(gradient, X, scale=None, n_jobs=None):
     return np.concatenate(values), np.concatenate(gradients)
 
 
-def gradient_of(density, gaussians=None):
+def gradient_of(density, kernel_sum=None):
     """How the gradient of a fitted density is found.
 
     Parameters
     ----------
     density : estimator
         As `as_density` returns it.
-    gaussians : None or GaussianSum
+    kernel_sum : None or KernelSum
         What the density is a sum of, where that has been made already.
 
     Returns
@@ -153,9 +153,9 @@ def gradient_of(density, gaussians=None):
     Gradient
         What is the same for all points is made once, here.
     """
-    gaussians = gaussians_of(density) if gaussians is None else gaussians
-    if gaussians is not None:
-        return Gradient(partial(_summed, gaussians), True, True)
+    kernel_sum = kernel_sum_of(density) if kernel_sum is None else kernel_sum
+    if kernel_sum is not None:
+        return Gradient(partial(_summed, kernel_sum), True, True)
     density = innermost(density)
     model = density.model if isinstance(density, _ForeignDensity) else density
     if hasattr(model, "_gradient"):
@@ -165,9 +165,9 @@ def gradient_of(density, gaussians=None):
     return Gradient(partial(_by_differences, density), False, False)
 
 
-def _summed(gaussians, X, scale):
+def _summed(kernel_sum, X, scale):
     del scale
-    return gaussians.with_gradient(X)
+    return kernel_sum.with_gradient(X)
 
 
 def _by_method(density, model, X, scale):

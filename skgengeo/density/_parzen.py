@@ -16,8 +16,8 @@ from .._batching import row_batches
 from .._compat import Interval, StrOptions
 from .._fitting import afresh
 from .._floats import check_extent
-from ._gaussian_sum import gaussian_blocks, log_sum
-from ._sums import GaussianSum
+from ._kernel_sum import gaussian_blocks, log_sum
+from ._sums import KernelSum
 
 # Variance below this share of the mean local variance is rounding, not data.
 VARIANCE_FLOOR = 1e-6
@@ -296,9 +296,9 @@ class ManifoldParzenWindows(BaseEstimator):
         X = validate_data(self, X, dtype=np.float64, reset=False, order="C")
         return log_sum(X, self._blocks, self.rtol, gradient=True)[1]
 
-    def _gaussians(self):
+    def _kernel_sum(self):
         check_is_fitted(self)
-        return GaussianSum(type(self).__name__, self._blocks, self.rtol)
+        return KernelSum(type(self).__name__, self._blocks, self.rtol)
 
     def score(self, X, y=None):
         """Mean log density of the points; the higher, the better the fit.

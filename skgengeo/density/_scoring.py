@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from .._batching import row_batches
 from ._protocol import _name, _speaks_for_itself, check_names
-from ._sums import gaussians_of
+from ._sums import kernel_sum_of
 
 # Densities that are called in threads get batches of this many rows.
 THREAD_BATCH = 8192
@@ -32,7 +32,7 @@ def log_density(density, X, *, n_jobs=None, verbose=False):
     X : ndarray of shape (n_samples, n_features)
         The points, in batches that fit scikit-learn's ``working_memory``.
     n_jobs : None or int
-        Threads for sums of Gaussians; any other density is called from one thread.
+        Threads for sums of kernels; any other density is called from one thread.
     verbose : bool, default=False
         Show a progress bar.
 
@@ -80,10 +80,10 @@ def log_density(density, X, *, n_jobs=None, verbose=False):
     >>> log_density(KernelDensity().fit(X), X).round(3)
     array([-1.838, -1.838, -1.838, -1.838])
     """
-    return scores(density, X, gaussians_of(density), n_jobs=n_jobs, verbose=verbose)
+    return scores(density, X, kernel_sum_of(density), n_jobs=n_jobs, verbose=verbose)
 
 
-def scores(density, X, gaussians, *, n_jobs=None, verbose=False):
+def scores(density, X, kernel_sum, *, n_jobs=None, verbose=False):
     """As `log_density`, given what the density is a sum of.
 
     Parameters
@@ -92,10 +92,10 @@ def scores(density, X, gaussians, *, n_jobs=None, verbose=False):
         Fitted.
     X : ndarray of shape (n_samples, n_features)
         The points.
-    gaussians : GaussianSum or None
-        As `gaussians_of` returns it.
+    kernel_sum : KernelSum or None
+        As `kernel_sum_of` returns it.
     n_jobs : None or int
-        Threads for sums of Gaussians.
+        Threads for sums of kernels.
     verbose : bool, default=False
         Show a progress bar.
 
@@ -104,14 +104,14 @@ def scores(density, X, gaussians, *, n_jobs=None, verbose=False):
     ndarray of shape (n_samples,)
         log p in float64.
     """
-    if gaussians is None:
+    if kernel_sum is None:
         with FOREIGN_LOCK, _nameless_points(density):
             function = partial(_foreign_scores, density)
             batches = row_batches(len(X), row_bytes=FOREIGN_ROW_BYTES)
             return _in_batches(density, function, X, batches, 1, verbose)
     X = checked_points(density, X)
     batches = row_batches(len(X), size=THREAD_BATCH)
-    return _in_batches(density, gaussians.log_density, X, batches, n_jobs, verbose)
+    return _in_batches(density, kernel_sum.log_density, X, batches, n_jobs, verbose)
 
 
 def checked_points(density, X):

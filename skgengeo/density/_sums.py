@@ -1,4 +1,4 @@
-"""Which densities are sums of Gaussians, and these laid out for the compiled sum."""
+"""Which densities are sums of kernels, and these laid out for the compiled sum."""
 
 from functools import reduce
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.neighbors import KernelDensity
 from sklearn.utils.validation import check_is_fitted
 
-from ._gaussian_sum import log_sum, root_blocks, sphere_blocks
+from ._kernel_sum import log_sum, root_blocks, sphere_blocks
 from ._protocol import _LogPdfDensity
 
 # What a sum leaves out: its logarithm is that of score_samples to 1e-10.
@@ -21,8 +21,8 @@ POWER_TWO = (None, {}, {"p": 2})
 SEARCHES = GridSearchCV | RandomizedSearchCV
 
 
-class GaussianSum(NamedTuple):
-    """A density that is a sum of Gaussians.
+class KernelSum(NamedTuple):
+    """A density that is a sum of kernels.
 
     `blocks` are those of ``root @ x`` where that is not None: a root makes spheres of
     Gaussians of one covariance. `rtol` bounds the share of the sum that is left out.
@@ -65,8 +65,8 @@ class GaussianSum(NamedTuple):
         return X if self.root is None else X @ self.root.T
 
 
-def gaussians_of(density):
-    """The sum of Gaussians that a fitted density is.
+def kernel_sum_of(density):
+    """The sum of kernels that a fitted density is.
 
     Parameters
     ----------
@@ -75,14 +75,14 @@ def gaussians_of(density):
 
     Returns
     -------
-    GaussianSum or None
+    KernelSum or None
         None where the density is none, or is not known to be one.
     """
     density = innermost(density)
     # A subclass may score otherwise.
     kind = type(density)
-    if "_gaussians" in vars(kind):
-        return density._gaussians()
+    if "_kernel_sum" in vars(kind):
+        return density._kernel_sum()
     if kind is _LogPdfDensity:
         return _of_gaussian_kde(density.model)
     if kind not in MAKERS:
@@ -123,7 +123,7 @@ def _of_kernel_density(kde):
         log_weights = np.log(weights / weights.sum())
     variances = np.full(len(centers), float(kde.bandwidth_) ** 2)
     blocks = _weighted(sphere_blocks, log_weights, centers, variances)
-    return GaussianSum(type(kde).__name__, blocks)
+    return KernelSum(type(kde).__name__, blocks)
 
 
 def _of_gaussian_kde(kde):
@@ -153,7 +153,7 @@ def _of_mixture(mixture):
         blocks = _weighted(root_blocks, log_weights, means, diagonal)
     else:
         blocks = _weighted(root_blocks, log_weights, means, roots.transpose(0, 2, 1))
-    return GaussianSum(type(mixture).__name__, blocks)
+    return KernelSum(type(mixture).__name__, blocks)
 
 
 def _expected(mixture):
@@ -185,7 +185,7 @@ def _alike(model, log_weights, centers, root):
     log_det = np.linalg.slogdet(root)[1]
     ones = np.ones(len(centers))
     blocks = _weighted(sphere_blocks, log_weights + log_det, centers @ root.T, ones)
-    return GaussianSum(type(model).__name__, blocks, root=root)
+    return KernelSum(type(model).__name__, blocks, root=root)
 
 
 def _weighted(blocks_of, log_weights, *parts):

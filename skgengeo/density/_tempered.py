@@ -14,7 +14,7 @@ from ._gradient import evaluate, gradient_of
 from ._parzen import ManifoldParzenWindows
 from ._protocol import HoldsDensity, as_density, check_feature_names, fit_density
 from ._scoring import log_density
-from ._sums import gaussians_of
+from ._sums import kernel_sum_of
 
 # The least that "auto" takes: what differs by less than a factor of some tens within
 # the data is mostly the noise of the estimate, and not their shape.
@@ -169,9 +169,9 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         X = validate_data(self, X, dtype=np.float64, reset=False, order="C")
         return evaluate(gradient_of(self), X)[1]
 
-    def _gaussians(self):
+    def _kernel_sum(self):
         check_is_fitted(self)
-        inner = gaussians_of(self.density_)
+        inner = kernel_sum_of(self.density_)
         return None if inner is None else inner.tempered(self.temperature_)
 
     def _gradient(self):

@@ -23,7 +23,7 @@ from skgengeo.density import _gradient as gradients
 from skgengeo.density._gradient import gradient_of
 
 from .._densities import Answers, Counting, LogProb, normal_log_density
-from ._gaussian_sums import (
+from ._kernel_sums import (
     ANALYTIC,
     DIMENSIONS,
     FITTED,

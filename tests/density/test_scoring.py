@@ -21,7 +21,7 @@ from skgengeo.density import (
     log_density_gradient,
 )
 from skgengeo.density import _scoring as scoring
-from skgengeo.density._sums import gaussians_of
+from skgengeo.density._sums import kernel_sum_of
 
 from .._densities import Answers
 
@@ -54,11 +54,11 @@ SUMS = {
     "ManifoldParzenWindows": ManifoldParzenWindows(),
     "TemperedDensity": TemperedDensity(),
 }
-sums_of_gaussians = pytest.mark.parametrize("model", SUMS.values(), ids=SUMS)
+sums_of_kernels = pytest.mark.parametrize("model", SUMS.values(), ids=SUMS)
 
 
-@sums_of_gaussians
-def test_sums_of_gaussians_do_not_depend_on_n_jobs(model, monkeypatch):
+@sums_of_kernels
+def test_sums_of_kernels_do_not_depend_on_n_jobs(model, monkeypatch):
     monkeypatch.setattr(scoring, "THREAD_BATCH", 100)
     X, Q = scattered(200), scattered(1050, seed=1)
     density = clone(model).fit(X)
@@ -66,15 +66,15 @@ def test_sums_of_gaussians_do_not_depend_on_n_jobs(model, monkeypatch):
     np.testing.assert_array_equal(one, two)
 
 
-@sums_of_gaussians
-def test_sums_of_gaussians_wait_for_nobody(model):
+@sums_of_kernels
+def test_sums_of_kernels_wait_for_nobody(model):
     density = clone(model).fit(scattered())
     with ThreadPoolExecutor(1) as pool, scoring.FOREIGN_LOCK:
         pool.submit(log_density, density, scattered()).result(timeout=20)
 
 
-@sums_of_gaussians
-def test_sums_of_gaussians_ask_for_no_names(model):
+@sums_of_kernels
+def test_sums_of_kernels_ask_for_no_names(model):
     frame = pd.DataFrame(scattered(), columns=["a", "b"])
     density, X = clone(model).fit(frame), scattered(seed=1)
     found = log_density(density, X)
@@ -85,7 +85,7 @@ def test_sums_of_gaussians_ask_for_no_names(model):
             call(density, named[["b", "a"]])
 
 
-@sums_of_gaussians
+@sums_of_kernels
 @pytest.mark.parametrize(
     ("X", "message"),
     [
@@ -102,15 +102,15 @@ def test_sums_of_gaussians_ask_for_no_names(model):
         (np.zeros(2), "Expected 2D array, got 1D"),
     ],
 )
-def test_points_of_sums_of_gaussians_are_checked(model, X, message):
+def test_points_of_sums_of_kernels_are_checked(model, X, message):
     with pytest.raises(ValueError, match=message):
         log_density(clone(model).fit(scattered()), X)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])
 @pytest.mark.parametrize("order", ["C", "F"])
-@sums_of_gaussians
-def test_sums_of_gaussians_take_points_of_any_layout(model, dtype, order):
+@sums_of_kernels
+def test_sums_of_kernels_take_points_of_any_layout(model, dtype, order):
     density = clone(model).fit(scattered())
     X = (3 * scattered(seed=1)).astype(dtype)
     np.testing.assert_array_equal(
@@ -120,7 +120,7 @@ def test_sums_of_gaussians_take_points_of_any_layout(model, dtype, order):
 
 
 @pytest.mark.parametrize("n_points", [0, 1, 3])
-@sums_of_gaussians
+@sums_of_kernels
 def test_few_points(model, n_points):
     density = clone(model).fit(scattered())
     found = log_density(density, scattered()[:n_points])
@@ -130,7 +130,7 @@ def test_few_points(model, n_points):
 def test_a_sum_is_laid_out_once_for_values_and_gradients(monkeypatch):
     made = []
     monkeypatch.setattr(
-        base, "gaussians_of", lambda d: made.append(gaussians_of(d)) or made[-1]
+        base, "kernel_sum_of", lambda d: made.append(kernel_sum_of(d)) or made[-1]
     )
     density = KernelDensity().fit(scattered())
     for_geometry = base.LogDensity(density)

@@ -13,10 +13,10 @@ from skgengeo.density import (
     log_density,
     log_density_gradient,
 )
-from skgengeo.density._gaussian_sum import root_blocks, sphere_blocks
-from skgengeo.density._sums import gaussians_of
+from skgengeo.density._kernel_sum import root_blocks, sphere_blocks
+from skgengeo.density._sums import kernel_sum_of
 
-from ._gaussian_sums import (
+from ._kernel_sums import (
     ANALYTIC,
     DIMENSIONS,
     FITTED,
@@ -33,8 +33,8 @@ from ._gaussian_sums import (
 
 
 @pytest.mark.parametrize("key", FITTED, ids=named)
-def test_what_is_a_sum_of_gaussians(key):
-    assert (gaussians_of(FITTED[key]) is not None) == (key in ANALYTIC)
+def test_what_is_a_sum_of_kernels(key):
+    assert (kernel_sum_of(FITTED[key]) is not None) == (key in ANALYTIC)
 
 
 class Kernels(KernelDensity):
@@ -60,7 +60,7 @@ class Flatter(TemperedDensity):
 )
 def test_subclasses_go_by_their_own_scores(model):
     density = clone(model).fit(two_groups(2))
-    assert gaussians_of(density) is None
+    assert kernel_sum_of(density) is None
     np.testing.assert_array_equal(
         log_density(density, among(2)), density.score_samples(among(2))
     )
@@ -69,7 +69,7 @@ def test_subclasses_go_by_their_own_scores(model):
 @pytest.mark.parametrize("kernel", ["tophat", "exponential", "linear"])
 def test_other_kernels_are_no_gaussians(kernel):
     density = KernelDensity(kernel=kernel, bandwidth=3.0).fit(two_groups(2))
-    assert gaussians_of(density) is None
+    assert kernel_sum_of(density) is None
     np.testing.assert_array_equal(
         log_density(density, two_groups(2)), density.score_samples(two_groups(2))
     )
@@ -164,7 +164,7 @@ def test_sharp_densities_can_be_tempered_twice():
     expected = log_density(once.density_, Q) / 3.0 / 0.7
     np.testing.assert_array_equal(log_density(twice, Q), expected)
     np.testing.assert_array_equal(twice.score_samples(Q), expected)
-    assert gaussians_of(TemperedDensity(FITTED["Manhattan", 2]).fit(X)) is None
+    assert kernel_sum_of(TemperedDensity(FITTED["Manhattan", 2]).fit(X)) is None
 
 
 # How it is laid out

@@ -1,4 +1,4 @@
-"""Fitted densities that are sums of Gaussians, others, and the sum written out."""
+"""Fitted densities that are sums of kernels, others, and the sum written out."""
 
 import numpy as np
 from scipy.special import logsumexp, softmax
