@@ -4,14 +4,12 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._base import BaseGeodesicEstimator
 from ._compat import Interval
 from ._fitting import afresh
-from ._warnings import warn
 from .geometry._geodesics import frechet_mean, geodesics_between, warn_of_lost
 
 
@@ -328,9 +326,9 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
     def mean(self, X, sample_weight=None):
         """Fréchet mean: the point of least mean squared geodesic distance to X.
 
-        Found by descent along the mean of the directions in which geodesics leave for
-        the rows of X, eq. :eq:`eq-frechet` of the user guide, from the best training
-        sample.
+        Found from the best training sample, by leaps along geodesics to the rows of X
+        and by descent along the mean of the directions in which these leave, eq.
+        :eq:`eq-frechet` of the user guide.
 
         Parameters
         ----------
@@ -342,8 +340,8 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         Returns
         -------
         ndarray of shape (n_features,)
-            A local minimum: there may be others. Where the cost is steep, as in a gap
-            between clusters, the descent may end short of one: compare distances.
+            A local minimum: there may be others. The mean of squared distances is no
+            more than at any training sample, along the graph.
 
         Raises
         ------
@@ -354,20 +352,15 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         Warns
         -----
         ConvergenceWarning
-            Where the descent was stopped by `max_iter`.
+            Where the descent has ended short of a minimum: stopped by `max_iter`, or by
+            a density that is not smooth enough.
         """
         X, dtype = self._validate_queries(X)
         weight = checked_weights(sample_weight, X)
         used = weight > 0
-        mean, converged = frechet_mean(
+        mean = frechet_mean(
             self.graph_, X[used], weight[used] / weight.sum(), **self._relaxation()
         )
-        if not converged:
-            warn(
-                f"The mean has not converged after max_iter={self.max_iter} steps. "
-                "Pass a larger max_iter.",
-                ConvergenceWarning,
-            )
         return mean.astype(dtype)
 
     def _check_ends(self, x, y):

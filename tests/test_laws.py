@@ -570,6 +570,15 @@ def test_read_only_memmaps_in_worker_processes():
         assert length == pytest.approx(expected[0][0, 1], rel=QUAD_TOL)
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, where tests run in the background too, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     ("kernel", "search"),
     [

@@ -571,7 +571,7 @@ def _curve_batches(n_curves, n_nodes, d):
     return row_batches(n_curves, size=size)
 
 
-def energies_at(nodes, log_density_gradient, metric):
+def energies_at(nodes, log_density_gradient, metric, *, log_unit=0.0):
     """Energy of each curve, and how it changes with the first node.
 
     Parameters
@@ -582,6 +582,8 @@ def energies_at(nodes, log_density_gradient, metric):
         As in `relax`.
     metric : Metric
         As in `relax`.
+    log_unit : float, default=0.0
+        Logarithm of the unit of length, such that squares can be represented.
 
     Returns
     -------
@@ -592,7 +594,7 @@ def energies_at(nodes, log_density_gradient, metric):
     """
     log_c, weight, slope = _evaluated(nodes, log_density_gradient, metric)
     u = np.diff(nodes, axis=1)
-    e = u.shape[1] * np.exp(log_c[:, 1:] + log_c[:, :-1])
+    e = u.shape[1] * np.exp((log_c[:, 1:] - log_unit) + (log_c[:, :-1] - log_unit))
     terms = e * (u**2).sum(axis=2)
     bend = metric.exponent * weight[:, :1] * slope[:, 0]
     return terms.sum(axis=1), -2 * e[:, :1] * u[:, 0] - terms[:, :1] * bend

@@ -10,14 +10,24 @@ from sklearn.exceptions import ConvergenceWarning
 from .._batching import row_batches
 from .._warnings import warn
 from ._cost import log_cost
-from ._curves import ArcLengths, descended, energies_at, points_at, relax_finely
+from ._curves import (
+    COARSE,
+    ArcLengths,
+    descended,
+    energies_at,
+    points_at,
+    relax_finely,
+)
 from ._shortest_paths import Seeds
 
 # A second start is a path by another way, this share longer at most.
 DETOUR = 0.1
 # The descent to a mean ends where a step would be shorter than this share of the root
-# of the mean squared distance; one that stops at up to ten times has arrived too.
-MEAN_TOL = 1e-4
+# of the mean squared distance, and the search where a round lessens that by no more.
+MEAN_TOL, LEAST_GAIN, MAX_ROUNDS = 1e-4, 1e-4, 20
+# Nodes of a geodesic at least, while its end moves, doubled up to so many times; the
+# share of it that tells in which direction it leaves.
+MIN_NODES, N_DOUBLINGS, FIRST = 64, 3, 1 / 64
 
 
 class Geodesics(NamedTuple):
@@ -179,8 +189,10 @@ def _is_greater(P, Q):
 def frechet_mean(graph, X, weight, *, n_nodes=64, tol=1e-6, max_steps=300):
     """Point of least weighted mean of squared geodesic distances, nearby.
 
-    Squares of distances are energies of the relaxed curves, whose derivative with
-    respect to the common end is known.
+    From the best vertex it leaps along a geodesic to one of the points, which crosses
+    what is steep, and descends, which needs no geodesic to go there; in turns, until
+    neither helps. Squares of distances are energies of the relaxed curves, whose
+    derivative with respect to the common end is known.
 
     Parameters
     ----------
@@ -193,70 +205,137 @@ def frechet_mean(graph, X, weight, *, n_nodes=64, tol=1e-6, max_steps=300):
     n_nodes, tol : int, float
         As in `geodesics_between`.
     max_steps : int, default=300
-        Most steps, of the descent and of each relaxation in it.
+        Most steps, of a descent and of each relaxation in it.
 
     Returns
     -------
-    mean : ndarray of shape (n_features,)
-        Reached from the best vertex.
-    converged : bool
-        Whether the mean of the directions to the points vanishes there.
+    ndarray of shape (n_features,)
+        No worse than the best vertex.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where the directions to the points do not cancel each other.
     """
-    start = graph.X[_medoid(graph, X, weight)]
-    found = geodesics_between(
-        graph,
-        np.tile(start, (len(X), 1)),
-        X,
-        n_nodes=n_nodes,
-        tol=tol,
-        max_steps=max_steps,
-    )
-    nodes = found.points_at(np.linspace(0.0, 1.0, n_nodes))
-    rule = graph.log_density.with_gradient, graph.metric
-    # In units of length at the start the Hessian is about the identity.
-    unit, remains = (
-        1.0 / _cost_at(graph, start),
-        np.linspace(1.0, 0.0, n_nodes)[:, None],
-    )
+    share = np.sqrt(weight)
+    limits = {"n_nodes": n_nodes, "tol": tol, "max_steps": max_steps}
+    here = _Star.at(graph.X[_medoid(graph, X, share)], graph, X, share, limits)
+    for _ in range(MAX_ROUNDS):
+        before = here.spread
+        for move in (_leap, _descent):
+            if here.spread == 0:
+                return here.center
+            there = _Star.at(move(here), graph, X, share, limits)
+            here = there if there.spread < here.spread else here
+        if not here.spread < (1 - LEAST_GAIN) * before:
+            break
+    slope = here.slope()
+    if slope**2 > LEAST_GAIN:
+        warn(
+            "The descent to the mean has ended where the mean of the directions to the "
+            f"points is {slope:.2g} of their spread, and not zero: there may be a "
+            "better point nearby. Raise n_nodes or max_iter, or pass a smoother "
+            "density.",
+            ConvergenceWarning,
+        )
+    return here.center
 
-    def _variance(z):
+
+class _Star(NamedTuple):
+    """Geodesics from a center to points, and the root of their weighted mean square."""
+
+    center: np.ndarray
+    share: np.ndarray
+    geodesics: Geodesics
+    spread: float
+    graph: object
+    max_steps: int
+
+    @classmethod
+    def at(cls, center, graph, X, share, limits):
+        found = geodesics_between(graph, np.tile(center, (len(X), 1)), X, **limits)
+        # Squares of lengths may leave the range of floating point.
+        spread = np.hypot.reduce(share * found.lengths)
+        return cls(center, share, found, spread, graph, limits["max_steps"])
+
+    def nodes(self):
+        """So many on each geodesic that energies tell the spread that lengths tell."""
+        for doubling in range(N_DOUBLINGS + 1):
+            fractions = np.linspace(0.0, 1.0, MIN_NODES * 2**doubling)
+            nodes, value, _ = self.half_square(self.geodesics.points_at(fractions))
+            if abs(2 * value - 1) <= 2 * COARSE * self.graph.quad_tol:
+                break
+        return nodes
+
+    def unit(self):
+        """The spread as a length in space at the center, where the cost is as there."""
+        lam, log_p0, exponent = self.graph.metric
+        log_ratio = self.graph.log_density(self.center[None]) - log_p0
+        log_c = log_cost(log_ratio, lam=lam, exponent=exponent)[0]
+        return np.exp(np.log(self.spread) - log_c)
+
+    def half_square(self, nodes):
+        """Half the mean square over that here, relaxed: nodes, value and slope."""
+        rule = self.graph.log_density.with_gradient, self.graph.metric
+        nodes = descended(
+            nodes, *rule, MEAN_TOL**2, self.max_steps, self.graph.n_jobs
+        ).nodes
+        energies, slopes = energies_at(nodes, *rule, log_unit=np.log(self.spread))
+        weight = self.share**2 / 2
+        return nodes, weight @ energies, weight @ slopes
+
+    def slope(self):
+        """Length of the gradient of `half_square`, in the unit of the center."""
+        return np.linalg.norm(self.unit() * self.half_square(self.nodes())[2])
+
+
+def _leap(star):
+    """Where the mean square would be the least along a geodesic, if space were flat."""
+    geodesics = star.geodesics
+    first = geodesics.points_at(np.array([FIRST]))[:, 0] - star.center
+    size = np.linalg.norm(first, axis=1, keepdims=True)
+    direction = np.divide(first, size, out=np.zeros_like(first), where=size > 0)
+    length = geodesics.lengths / star.spread
+    step = direction @ ((star.share**2 * length) @ direction)
+    best = step.argmax()
+    fraction = min(step[best] / length[best], 1.0) if step[best] > 0 else 0.0
+    return geodesics.points_at(np.array([fraction]))[best, 0]
+
+
+def _descent(star):
+    """Where quasi-Newton steps from the center, and its geodesics with it, end."""
+    unit, nodes = star.unit(), star.nodes()
+    remains = np.linspace(1.0, 0.0, nodes.shape[1])[:, None]
+
+    def _value(z):
         nonlocal nodes
-        nodes = nodes + remains * (start + unit * z - nodes[:, :1])
-        nodes = descended(nodes, *rule, MEAN_TOL**2, max_steps).nodes
-        energies, slopes = energies_at(nodes, *rule)
-        return weight @ energies / 2, unit * (weight @ slopes) / 2
+        moved = nodes + remains * (star.center + unit * z - nodes[:, :1])
+        nodes, value, slope = star.half_square(moved)
+        return value, unit * slope
 
-    spread = np.sqrt(weight @ found.lengths**2)
-    result = minimize(
-        _variance,
-        np.zeros(len(start)),
-        jac=True,
-        method="BFGS",
-        options={"gtol": MEAN_TOL * spread, "norm": 2, "maxiter": max_steps},
-    )
-    return start + unit * result.x, np.linalg.norm(result.jac) <= 10 * MEAN_TOL * spread
+    # In this unit the Hessian is about the identity.
+    options = {"gtol": MEAN_TOL, "norm": 2, "maxiter": star.max_steps}
+    zero = np.zeros(len(star.center))
+    found = minimize(_value, zero, jac=True, method="BFGS", options=options)
+    return star.center + unit * found.x
 
 
-def _medoid(graph, X, weight):
+def _medoid(graph, X, share):
     """Vertex of least weighted mean of squared distances in the graph."""
-    seeds, total = graph.attach(X), np.zeros(graph.n_vertices)
+    seeds, spread = graph.attach(X), np.zeros(graph.n_vertices)
     for rows in row_batches(len(X), row_bytes=16 * graph.n_vertices):
         some = seeds.take(np.arange(rows.start, rows.stop))
-        total += weight[rows] @ graph.distances_from(some) ** 2
-    best = int(total.argmin())
-    if np.isinf(total[best]):
+        distances = graph.distances_from(some)
+        distances *= share[rows, None]
+        spread = np.hypot(spread, np.hypot.reduce(distances, axis=0))
+    best = int(spread.argmin())
+    if np.isinf(spread[best]):
         raise ValueError(
             "The points lie in different components, which disconnected='inf' keeps "
             "infinitely far apart, so that they have no mean. Pass "
             "disconnected='connect', or the points of one component."
         )
     return best
-
-
-def _cost_at(graph, point):
-    lam, log_p0, exponent = graph.metric
-    log_ratio = graph.log_density(point[None])[0] - log_p0
-    return float(np.exp(log_cost(log_ratio, lam=lam, exponent=exponent)))
 
 
 def refined_lengths(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=300):

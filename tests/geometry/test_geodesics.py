@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from scipy.integrate import cumulative_trapezoid
 from scipy.spatial.distance import cdist
+from scipy.special import logsumexp, softmax
 from sklearn.exceptions import ConvergenceWarning
 
 from skgengeo.geometry import GeodesicGraph, _curves
@@ -18,7 +20,7 @@ from .. import _oracles as oracles
 from .._densities import Counting
 
 LAMS = (1.0, 0.1, 0.01)
-WIDTH = 0.15
+WIDTH, CENTERS = 0.15, np.array([2.5, -2.5])
 RNG = np.random.default_rng(0)
 NORMAL = RNG.normal(size=(400, 2))
 ENDS = RNG.normal(size=(2, 15, 2))
@@ -42,6 +44,16 @@ class Ring(Normal):
         excess = (radius - 1) / WIDTH**2
         outward = X / np.maximum(radius, 1e-12)[:, None]
         return -excess * (radius - 1) / 2, -excess[:, None] * outward
+
+
+class TwoModes(Normal):
+    """Normals at -2.5 and 2.5 on a line."""
+
+    def with_gradient(self, X):
+        log_p = -((X - CENTERS) ** 2) / (2 * WIDTH)
+        share = softmax(log_p, axis=1)
+        gradient = -(share * (X - CENTERS)).sum(axis=1) / WIDTH
+        return logsumexp(log_p, axis=1), gradient[:, None]
 
 
 def on_ring(angle, radius=1.0):
@@ -327,8 +339,7 @@ def test_log_energies_of_descents_are_those_of_their_nodes():
 @pytest.mark.parametrize("lam", LAMS)
 def test_mean_of_a_polygon_is_its_centre(lam):
     corners = on_ring(2 * np.pi * np.arange(5) / 5, 1.2)
-    mean, converged = frechet_mean(normal_graph(lam), corners, np.full(5, 0.2))
-    assert converged
+    mean = frechet_mean(normal_graph(lam), corners, np.full(5, 0.2))
     np.testing.assert_allclose(mean, 0, atol=2e-3)
 
 
@@ -336,15 +347,37 @@ def test_mean_on_a_ring_lies_on_the_ring():
     """Of points on a quarter of it; weights draw it along."""
     graph = ring_graph(0.01)
     points = on_ring(np.linspace(0, np.pi / 2, 5))
-    mean, converged = frechet_mean(graph, points, np.full(5, 0.2))
-    assert converged
+    mean = frechet_mean(graph, points, np.full(5, 0.2))
     np.testing.assert_allclose(mean, on_ring(np.array(np.pi / 4)), atol=0.03)
-    drawn, converged = frechet_mean(graph, points, np.array([0.6, *[0.1] * 4]))
-    assert converged
+    drawn = frechet_mean(graph, points, np.array([0.6, *[0.1] * 4]))
     assert np.arctan2(*drawn[::-1]) < np.arctan2(*mean[::-1]) - 0.1
     assert np.linalg.norm(drawn) == pytest.approx(1, abs=0.03)
 
 
+@pytest.mark.parametrize("lam", [0.05, 0.003])
+def test_mean_across_a_gap_is_in_it(lam):
+    """On a line squares of lengths are least where the weighted lengths are even."""
+    x = np.concatenate([np.linspace(-3, -2, 40), np.linspace(2, 3, 40)])[:, None]
+    graph = graph_of(x, TwoModes(), lam, n_neighbors=45)
+    mean = frechet_mean(graph, x[[0, -1]], np.array([0.25, 0.75]))
+    fine = np.linspace(x[0, 0], x[-1, 0], 100_001)
+    log_ratio = TwoModes()(fine[:, None]) - graph.metric.log_p0
+    along = cumulative_trapezoid(oracles.cost_of(log_ratio, lam, 1.0), fine, initial=0)
+    where = np.interp(mean[0], fine, along) / along[-1]
+    assert where == pytest.approx(0.75, abs=2e-3)
+
+
+@pytest.mark.parametrize("p0", [1e200, 1e-200])
+def test_a_mean_does_not_depend_on_the_unit_of_length(p0):
+    """At lam=0 the reference density is nothing but a unit."""
+    points = on_ring(np.linspace(0, 2, 5), 0.8) + 0.3
+    graph, weight = normal_graph(0.0), np.full(5, 0.2)
+    expected = frechet_mean(graph, points, weight)
+    mean = frechet_mean(graph.with_metric(p0=p0), points, weight)
+    np.testing.assert_allclose(mean, expected, atol=1e-4)
+
+
 def test_a_mean_after_too_few_steps_says_so():
     points = on_ring(np.linspace(0, 2, 5), 0.8) + 0.3
-    assert not frechet_mean(normal_graph(0.01), points, np.full(5, 0.2), max_steps=1)[1]
+    with pytest.warns(ConvergenceWarning, match="of their spread"):
+        frechet_mean(normal_graph(0.01), points, np.full(5, 0.2), max_steps=1)
