@@ -19,7 +19,7 @@ from ._base import (
 )
 from ._compat import Interval, StrOptions
 from ._fitting import afresh
-from ._floats import check_range
+from ._floats import in_range
 from ._warnings import warn
 from .geometry._geodesics import refined_lengths
 from .geometry._shortest_paths import Seeds, pairs_of_nearest, through_seeds
@@ -826,13 +826,3 @@ def row_starts(counts):
     indptr = np.concatenate([[0], np.cumsum(counts)])
     narrow = indptr[-1] <= np.iinfo(np.int32).max
     return indptr.astype(np.int32 if narrow else np.int64)
-
-
-def in_range(distances, dtype):
-    """Distances in another floating type, refused where it cannot hold them."""
-    if dtype == np.float64:
-        return distances
-    shortest = distances.min(where=distances > 0, initial=np.inf)
-    longest = distances.max(where=np.isfinite(distances), initial=0.0)
-    check_range(shortest, longest, dtype, "Distances")
-    return distances.astype(dtype)

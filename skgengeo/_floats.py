@@ -43,3 +43,52 @@ def check_range(smallest, largest, dtype, what):
             f"{limits.dtype} cannot hold. Pass X in float64, or flatten the density "
             "with skgengeo.density.TemperedDensity."
         )
+
+
+def in_range(distances, dtype):
+    """Distances in another floating type, refused where it cannot hold them.
+
+    Parameters
+    ----------
+    distances : ndarray
+        Not negative; infinite ones stay so.
+    dtype : dtype
+        The type that shall hold them.
+
+    Returns
+    -------
+    ndarray
+        Of that type.
+    """
+    if dtype == np.float64:
+        return distances
+    shortest = distances.min(where=distances > 0, initial=np.inf)
+    longest = distances.max(where=np.isfinite(distances), initial=0.0)
+    check_range(shortest, longest, dtype, "Distances")
+    return distances.astype(dtype)
+
+
+def largest_in_range(values, dtype, what):
+    """Values in another floating type, refused where it cannot hold the largest.
+
+    Those that are small beside the largest may vanish, as coordinates may.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of either sign; -inf, a log density outside of the support, stays so.
+    dtype : dtype
+        The type that shall hold them.
+    what : str
+        What they are, in the plural.
+
+    Returns
+    -------
+    ndarray
+        Of that type.
+    """
+    if dtype == np.float64:
+        return values
+    largest = np.abs(values).max(where=~np.isneginf(values), initial=0.0)
+    check_range(largest or 1.0, largest, dtype, f"The largest {what}")
+    return values.astype(dtype)

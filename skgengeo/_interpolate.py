@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from ._base import BaseGeodesicEstimator
 from ._compat import Interval
 from ._fitting import afresh
+from ._floats import in_range, largest_in_range
 from .geometry._geodesics import frechet_mean, geodesics_between, warn_of_lost
 
 
@@ -259,9 +260,9 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         points = found.points_at(np.linspace(0.0, 1.0, n_points))
         log_p = self.graph_.log_density(points.reshape(-1, points.shape[2]))
         path = GeodesicPath(
-            points.astype(dtype),
-            found.lengths.astype(dtype),
-            log_p.reshape(points.shape[:2]).astype(dtype),
+            largest_in_range(points, dtype, "coordinates"),
+            in_range(found.lengths, dtype),
+            largest_in_range(log_p, dtype, "log densities").reshape(points.shape[:2]),
             found.converged,
         )
         return GeodesicPath(*(values[0] for values in path)) if single else path
@@ -296,7 +297,8 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         x, y, dtype, single = self._check_ends(x, y)
         found = self._geodesics(x, y)
         self._check_joined(found.lengths)
-        points = found.points_at(np.atleast_1d(fractions)).astype(dtype)
+        points = found.points_at(np.atleast_1d(fractions))
+        points = largest_in_range(points, dtype, "coordinates")
         points = points if fractions.ndim else points[:, 0]
         return points[0] if single else points
 
@@ -320,7 +322,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
             As in `path`.
         """
         X, Y, dtype, single = self._check_ends(X, Y)
-        lengths = self._geodesics(X, Y).lengths.astype(dtype)
+        lengths = in_range(self._geodesics(X, Y).lengths, dtype)
         return lengths[0] if single else lengths
 
     def mean(self, X, sample_weight=None):
@@ -361,7 +363,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         mean = frechet_mean(
             self.graph_, X[used], weight[used] / weight.sum(), **self._relaxation()
         )
-        return mean.astype(dtype)
+        return largest_in_range(mean, dtype, "coordinates")
 
     def _check_ends(self, x, y):
         """Matched ends in float64, the answer's type, and whether it is one pair."""

@@ -17,7 +17,7 @@ from ._base import (
 from ._batching import row_batches
 from ._compat import Interval, StrOptions
 from ._fitting import afresh
-from ._floats import check_range
+from ._floats import largest_in_range
 from ._warnings import warn
 from .geometry._shortest_paths import Seeds, through_seeds
 
@@ -259,7 +259,9 @@ class GeodesicMDS(
             places = self._embed_all()
         else:
             places = self._embed_by_landmarks()
-        self.embedding_ = cast(self._unit * places, self._dtype)
+        self.embedding_ = largest_in_range(
+            self._unit * places, self._dtype, "coordinates"
+        )
         return self
 
     def fit_transform(self, X, y=None, *, neighbors_graph=None):
@@ -311,7 +313,7 @@ class GeodesicMDS(
             distances = self._distances_to_anchors(seeds, rows)
             self._check_not_too_far(distances, rows)
             places[rows] = self._placed(distances)
-        return cast(self._unit * places, dtype)
+        return largest_in_range(self._unit * places, dtype, "coordinates")
 
     def reconstruction_error(self):
         """What the embedding leaves of the centred distances.
@@ -482,12 +484,3 @@ class GeodesicMDS(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def cast(places, dtype):
-    """Coordinates in another floating type, refused where it cannot hold them."""
-    if dtype == np.float64:
-        return places
-    largest = np.abs(places).max(initial=0.0)
-    check_range(largest or 1.0, largest, dtype, "The largest coordinates")
-    return places.astype(dtype)

@@ -316,6 +316,61 @@ def test_float32(geodesic):
     np.testing.assert_allclose(path.length, geodesic.distance(A, B), rtol=1e-4)
 
 
+def short(*ends):
+    return [end.astype(np.float32) for end in ends]
+
+
+def test_float32_that_overflows_is_refused():
+    geodesic = interpolator(lam=0, p0=1e60)
+    for call in (geodesic.path, geodesic.distance):
+        call(A, B)
+        with pytest.raises(ValueError, match=r"^Distances .* float32 cannot.*Tempered"):
+            call(*short(A, B))
+    assert geodesic.interpolate(*short(A, B), 0.5).dtype == np.float32
+
+
+def test_float32_cannot_hold_every_log_density():
+    geodesic = interpolator(lambda points: np.full(len(points), -1e39))
+    assert geodesic.distance(*short(A, B)).dtype == np.float32
+    with pytest.raises(ValueError, match=r"^The largest log densities are 1e\+39"):
+        geodesic.path(*short(A, B))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_float32_cannot_hold_every_coordinate():
+    """Of an arch whose feet it holds, and not its top."""
+    angle, size, base = np.linspace(0, np.pi, 60), 3e38, np.array([0.0, 1e38])
+
+    def log_density(points):
+        excess = np.linalg.norm((points - base) / size, axis=1) - 1
+        return -((excess / 0.1) ** 2) / 2
+
+    arch = base + size * np.column_stack([np.cos(angle), np.sin(angle)])
+    geodesic = GeodesicInterpolator(log_density).fit(arch)
+    assert geodesic.interpolate(arch[0], arch[-1], 0.5)[1] > 3.8e38
+    feet = short(arch[0], arch[-1])
+    for call in (
+        lambda: geodesic.path(*feet),
+        lambda: geodesic.interpolate(*feet, 0.5),
+        lambda: geodesic.mean(np.stack(feet)),
+    ):
+        with pytest.raises(ValueError, match=r"^The largest coordinates .*e\+38 in"):
+            call()
+
+
+def test_float32_holds_what_is_infinite():
+    def log_density(points):
+        inside = np.linalg.norm(points - X.mean(axis=0), axis=1) < 2.5
+        return np.where(inside, MIXTURE.score_samples(points), -np.inf)
+
+    far = (A + 1e3).astype(np.float32)
+    apart = interpolator(log_density, disconnected="inf", epsilon=0.8)
+    assert np.isinf(apart.distance(A.astype(np.float32), far)).all()
+    path = interpolator(log_density).path(far[0], far[1])
+    assert path.log_density.dtype == np.float32
+    assert np.isneginf(path.log_density).all()
+
+
 def test_frames():
     frame = pd.DataFrame(X, columns=["u", "v"])
     geodesic = GeodesicInterpolator(GaussianMixture(8, random_state=0)).fit(frame)
