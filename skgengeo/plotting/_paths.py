@@ -1,6 +1,6 @@
 """Geodesics between points: in the plane, or the log density along them."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -8,13 +8,17 @@ from sklearn.utils.validation import check_is_fitted
 from ._pyplot import check_axes, pyplot
 
 KINDS = ("auto", "plane", "profile")
+SHAPES = "shape (n_points, n_features) or (n_pairs, n_points, n_features)"
 N_LEVELS = 20
 # Contours go as far below the log density of this share of the samples as above it.
 LOW_SHARE = 0.05
 # What is drawn around samples and curves, as a share of their extent.
 MARGIN = 0.08
-# In viridis nothing is like these.
-CURVES = ("#ff4b2b", "#ffb3d9", "#a30046", "#ffa000", "#d8d8ff", "#7a3b00")
+COLORS = {
+    # In viridis nothing is like these.
+    "plane": ("#ff4b2b", "#ffb3d9", "#a30046", "#ffa000", "#d8d8ff", "#7a3b00"),
+    "profile": tuple(f"C{i}" for i in range(10)),
+}
 SEGMENT, RIM = "white", "black"
 SAMPLES = {"s": 5, "alpha": 0.35, "linewidths": 0}
 ENDS = {"s": 45, "color": "white", "edgecolors": RIM, "linewidths": 1.2, "zorder": 4}
@@ -37,7 +41,8 @@ class GeodesicPathDisplay:
     Parameters
     ----------
     points : ndarray of shape (n_points, n_features) or (n_pairs, n_points, n_features)
-        Along each geodesic, from its first end to its second.
+        Along each geodesic, from its first end to its second: `points` of what
+        :meth:`skgengeo.GeodesicInterpolator.path` returns.
     log_density : ndarray of shape (n_points,) or (n_pairs, n_points), default=None
         At the points.
     straight_log_density : ndarray of shape of `log_density`, default=None
@@ -93,7 +98,9 @@ class GeodesicPathDisplay:
     Two pairs of ends, and the log density along their geodesics:
 
     >>> x, y = [[-1, 0], [0, 0.4]], [[1, 0], [2, 0.4]]
-    >>> display = GeodesicPathDisplay.from_estimator(geodesic, x, y, kind="profile")
+    >>> display = GeodesicPathDisplay.from_estimator(
+    ...     geodesic, x, y, kind="profile", label=["upper moon", "lower moon"]
+    ... )
 
     Of many features, projected into a plane:
 
@@ -214,7 +221,8 @@ class GeodesicPathDisplay:
         ----------
         ax : matplotlib.axes.Axes or None, default=None
             What to draw on; None makes a figure. With ``contours=False`` and
-            ``samples=False`` a display adds its curves to those of another.
+            ``samples=False`` a display adds its curves to those of another, in the
+            colours that come next.
         kind : {"auto", "plane", "profile"}, default="auto"
             What to draw: the curves in the plane of two features, or the log density
             along them. "auto" is the plane where there are two features.
@@ -228,7 +236,7 @@ class GeodesicPathDisplay:
             Whether to draw a colour bar of the contours.
         legend : bool, default=True
             Whether to draw a legend: of a profile, and of curves in the plane to which
-            `label` gives names.
+            `label` gives names. Straight segments have one entry.
         straight_kw : dict or None, default=None
             For :meth:`matplotlib.axes.Axes.plot`, which draws the straight segments.
         samples_kw : dict or None, default=None
@@ -238,8 +246,10 @@ class GeodesicPathDisplay:
         ends_kw : dict or None, default=None
             For :meth:`matplotlib.axes.Axes.scatter`, which draws the ends.
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.plot`, which draws the geodesics; `label`
-            may be a list with a name for each.
+            For :meth:`matplotlib.axes.Axes.plot`, which draws the geodesics. `label` is
+            a name for all, which share a colour, or a list with a name for each;
+            `color` is one, or a list with one for each. Without a `label` the
+            geodesics of a profile are numbered, up to ten of them.
 
         Returns
         -------
@@ -250,52 +260,57 @@ class GeodesicPathDisplay:
         Raises
         ------
         ValueError
-            Where the arrays do not match, or cannot be drawn as `kind`.
+            Where the arrays do not match, or cannot be drawn as `kind`; or a list in
+            `kwargs` has not one entry for each geodesic.
         """
         pyplot()  # or an error that helps
         check_axes(ax)
         points = checked_points(self.points)
         kind = resolved_kind(kind, points.shape[2])
-        lines, others = self._lines(kind, points)
-        names = names_of_paths(kwargs.pop("label", None), len(points), kind)
         is_plane = kind == "plane"
-        contours = is_plane and contours and self.grid_log_density is not None
-        grid = self._grid() if contours else None
-        samples = is_plane and samples and self.X is not None
-        X = checked_samples(self.X) if samples else None
+        paths = self._geodesics(kind, points)
+        segments = self._segments(kind, points) if straight else []
+        options = options_of_paths(kwargs, len(points), kind, ax)
+        grid = self._grid() if is_plane and contours else None
+        X = checked_samples(self.X) if is_plane and samples else None
         ax = self.ax_ = axes_for(kind, ax)
         self.figure_ = ax.figure
         self.contours_ = draw_contours(ax, grid, contours_kw or {})
         self.samples_ = draw_samples(ax, X, self.contours_, samples_kw or {})
-        self.paths_ = draw_paths(ax, kind, lines, names, kwargs)
-        others = others if straight else []
-        self.straight_ = draw_segments(self.paths_, kind, others, straight_kw or {})
+        self.paths_ = draw_paths(ax, kind, paths, options)
+        self.straight_ = draw_segments(self.paths_, kind, segments, straight_kw or {})
         self.ends_ = draw_ends(ax, points, ends_kw or {}) if is_plane else None
         self.colorbar_ = self.legend_ = None
         if colorbar and self.contours_ is not None:
             self.colorbar_ = self.figure_.colorbar(self.contours_, label="log density")
-        if legend and any(names):
+        if legend and any(has_name(line) for line in self.paths_ + self.straight_):
             self.legend_ = ax.legend(**LEGEND[kind])
         self._name_axes(kind)
         return self
 
-    def _lines(self, kind, points):
-        """Geodesics and straight segments, as lines in the plane that is drawn."""
+    def _geodesics(self, kind, points):
+        """Geodesics, as lines in what is drawn."""
         if kind == "plane":
-            return points, straight_segments(points)
+            return points
         if self.log_density is None:
             raise ValueError(
                 "log_density is None, and a profile draws it. Pass the log density at "
                 "the points, or make the display with from_estimator."
             )
-        lines = as_profiles(self.log_density, points, "log_density")
+        return as_profiles(self.log_density, points, "log_density")
+
+    def _segments(self, kind, points):
+        """Straight segments, as lines in what is drawn; none without log density."""
+        if kind == "plane":
+            return straight_segments(points)
         if self.straight_log_density is None:
-            return lines, []
-        others = self.straight_log_density
-        return lines, as_profiles(others, points, "straight_log_density")
+            return []
+        return as_profiles(self.straight_log_density, points, "straight_log_density")
 
     def _grid(self):
-        """Grid, log density there, and the lowest and highest contour."""
+        """Grid, log density there, and the lowest and highest contour, if any."""
+        if self.grid_log_density is None:
+            return None
         grid = [np.asarray(a) for a in (self.xx0, self.xx1, self.grid_log_density)]
         if grid[0].ndim != 2 or len({a.shape for a in grid}) > 1:
             raise ValueError(
@@ -419,13 +434,20 @@ def names_of_features(estimator):
 
 def checked_points(points):
     """Curves as an array of three axes."""
-    found = in_pairs(points, 3)
+    try:
+        found = in_pairs(points, 3)
+    except ValueError as error:
+        raise ValueError(
+            f"points of type {type(points).__name__} are no array: pass finite numbers "
+            f"of {SHAPES}, such as path.points of a GeodesicPath, with as many points "
+            "along each geodesic."
+        ) from error
     if found.ndim != 3 or found.size == 0 or not np.isfinite(found).all():
         what = "has entries that are not finite" if found.size else "is empty"
         raise ValueError(
             f"points of shape {np.shape(points)} "
             f"{what if found.ndim == 3 else 'are no curves'}: pass finite numbers of "
-            "shape (n_points, n_features) or (n_pairs, n_points, n_features)."
+            f"{SHAPES}."
         )
     return found
 
@@ -444,6 +466,8 @@ def as_profiles(log_density, points, name):
 
 def checked_samples(X):
     """Samples as an array, refused where they do not lie in the plane."""
+    if X is None:
+        return None
     X = np.asarray(X)
     if X.ndim != 2 or X.shape[1] != 2:
         raise ValueError(
@@ -453,11 +477,28 @@ def checked_samples(X):
     return X
 
 
+def options_of_paths(options, n, kind, ax):
+    """Options of each line, by their full names: those given, its name and colour."""
+    options = in_full(options)
+    names = names_of_paths(options.pop("label", None), n, kind)
+    colors = colors_of_paths(options.pop("color", None), n)
+    if colors is None:
+        free = next_colors(kind, ax)
+        together = None in names[1:]
+        colors = [free[0 if together else i % len(free)] for i in range(n)]
+    return [
+        {**options, "label": name, "color": color}
+        for name, color in zip(names, colors, strict=True)
+    ]
+
+
 def names_of_paths(label, n, kind):
     """A name for each line, None where it stays without."""
-    if label is None:
-        label = "geodesic" if kind == "profile" else None
-    if label is None or isinstance(label, str):
+    if label is None and kind == "profile":
+        # Where colours repeat, a number tells no line from another.
+        numbered = 1 < n <= len(COLORS[kind])
+        label = [f"geodesic {i}" for i in range(n)] if numbered else "geodesic"
+    if isinstance(label, str) or not np.iterable(label):
         return [label] + [None] * (n - 1)
     if len(label) != n:
         raise ValueError(
@@ -465,6 +506,36 @@ def names_of_paths(label, n, kind):
             "for each, or one str."
         )
     return list(label)
+
+
+def colors_of_paths(color, n):
+    """The colour that is given for each line, if any is."""
+    from matplotlib.colors import is_color_like
+
+    if color is None:
+        return None
+    colors = [color] * n if is_one_color(color) else list(color)
+    if len(colors) != n or not all(is_color_like(each) for each in colors):
+        raise ValueError(
+            f"color={color!r}: it must be one colour, or a list of {n}, one for each "
+            "geodesic."
+        )
+    return colors
+
+
+def is_one_color(color):
+    """Whether it is a word, or has numbers: (red, green, blue), or (word, alpha)."""
+    return isinstance(color, str | Real) or any(isinstance(c, Real) for c in color)
+
+
+def next_colors(kind, ax):
+    """All colours, from the first of those that fewest lines on the axes have."""
+    from matplotlib.colors import to_hex
+
+    colors = [to_hex(color) for color in COLORS[kind]]
+    drawn = [] if ax is None else [to_hex(line.get_color()) for line in ax.lines]
+    first = colors.index(min(colors, key=drawn.count))
+    return colors[first:] + colors[:first]
 
 
 # What is drawn
@@ -500,17 +571,14 @@ def draw_samples(ax, X, contours, options):
     return ax.scatter(*X.T, **{**SAMPLES, "color": color, **options})
 
 
-def draw_paths(ax, kind, lines, names, options):
-    """Geodesics: of a colour each in a profile, and where each has a name."""
-    options, several = in_full(options), None not in names[1:]
+def draw_paths(ax, kind, lines, options):
+    """Geodesics: with a rim in the plane, where they lie on contours."""
+    style = {"linewidth": 1.8}
+    if kind == "plane":
+        style = {"linewidth": 2.2, "path_effects": rim(3.6)}
     paths = []
-    for i, (line, name) in enumerate(zip(lines, names, strict=True)):
-        if kind == "profile":
-            style = {"color": f"C{i % 10}", "linewidth": 1.8}
-        else:
-            color = CURVES[i % len(CURVES)] if several else CURVES[0]
-            style = {"color": color, "linewidth": 2.2, "path_effects": rim(3.6)}
-        paths += ax.plot(*line.T, label=name, **{**style, **options})
+    for line, own in zip(lines, options, strict=True):
+        paths += ax.plot(*line.T, **{**style, **own})
     return paths
 
 
@@ -520,12 +588,33 @@ def draw_segments(paths, kind, lines, options):
     if kind == "plane":
         style |= {"color": SEGMENT, "path_effects": rim(2.2)}
     options, segments = in_full(options), []
+    is_named = any(has_name(path) for path in paths)
+    name = options.pop("label", "straight segment" if is_named else None)
     for path, line in zip(paths, lines, strict=False):
         own = {"color": path.get_color(), **style, "zorder": path.get_zorder() - 0.1}
         segments += path.axes.plot(*line.T, **{**own, **options})
-    if segments and not paths[0].get_label().startswith("_"):
-        segments[0].set_label(options.get("label", "straight segment"))
+    if segments and name:
+        name_segments(segments, name)
     return segments
+
+
+def has_name(line):
+    """Whether a legend shows a line."""
+    label = line.get_label()
+    return bool(label) and not label.startswith("_")
+
+
+def name_segments(segments, name):
+    """One entry of the legend for all, grey where they have several colours."""
+    from matplotlib.colors import to_hex
+
+    first = segments[0]
+    if name in [line.get_label() for line in first.axes.lines]:
+        return
+    if len({to_hex(line.get_color()) for line in segments}) > 1:
+        style = {"linestyle": first.get_linestyle(), "linewidth": first.get_linewidth()}
+        (first,) = first.axes.plot([], [], color="grey", **style)  # for the legend
+    first.set_label(name)
 
 
 def in_full(options):

@@ -14,6 +14,7 @@ from sklearn.mixture import GaussianMixture
 from skgengeo import GenerativeGeodesicDistance, GeodesicInterpolator
 from skgengeo.density import log_density
 from skgengeo.plotting import GeodesicPathDisplay
+from skgengeo.plotting._paths import COLORS
 
 from .._densities import normal_log_density
 
@@ -56,6 +57,10 @@ def data(lines):
 def between(x, y, n):
     t = np.linspace(0, 1, n)[:, None]
     return (1 - t) * x + t * y
+
+
+def colors(display):
+    return [to_rgba(line.get_color()) for line in display.paths_]
 
 
 def texts(display):
@@ -255,7 +260,26 @@ def test_displays_share_axes(pyplot):
     )
     assert second.contours_ is second.samples_ is None
     assert first.contours_ in first.ax_.get_children()
-    assert set(texts(second)) == {"there", "here", "straight segment"}
+    assert texts(second) == ["there", "straight segment", "here"]
+
+
+@pytest.mark.parametrize("kind", ["plane", "profile"])
+def test_colours_go_on_from_display_to_display(kind):
+    display = of_arrays(log_density=POINTS[..., 0])
+    options = {"kind": kind, "label": ["a", "b"]}
+    ax, found = display.plot(**options).ax_, colors(display)
+    for _ in range(6):
+        found += colors(display.plot(ax, **options))
+    cycle = [to_rgba(color) for color in COLORS[kind]]
+    assert found == [cycle[i % len(cycle)] for i in range(14)]
+
+
+def test_geodesics_without_names_of_their_own_share_the_next_colour():
+    display = of_arrays()
+    ax = display.plot(color="black").ax_
+    found = [colors(display.plot(ax, **more)) for more in ({}, {"label": "b"}, {})]
+    first, second, third, *_ = (to_rgba(color) for color in COLORS["plane"])
+    assert found == [[first] * 2, [second] * 2, [third] * 2]
 
 
 def test_each_part_may_be_left_out():
@@ -290,13 +314,44 @@ def test_names_of_geodesics_make_a_legend_and_colours_of_their_own():
 
 def test_a_profile_pairs_colours():
     display = of_arch(*PAIRS, kind="profile")
-    colors = [line.get_color() for line in display.paths_]
-    assert [line.get_color() for line in display.straight_] == colors
-    assert len(set(colors)) == 2
-    assert texts(display) == ["geodesic", "straight segment"]
+    pairs = [line.get_color() for line in display.paths_]
+    assert [line.get_color() for line in display.straight_] == pairs
+    assert len(set(pairs)) == 2
+
+
+def test_the_legend_of_a_profile_tells_pairs_and_kinds_apart():
+    display = of_arch(*PAIRS, kind="profile")
+    assert texts(display) == ["geodesic 0", "geodesic 1", "straight segment"]
+    *pairs, segment = display.legend_.get_lines()
+    assert [line.get_color() for line in pairs] == [
+        line.get_color() for line in display.paths_
+    ]
+    assert segment.get_color() not in [line.get_color() for line in pairs]
+    assert [line.get_linestyle() for line in (*pairs, segment)] == ["-", "-", "--"]
+    one = of_arch(LEFT, RIGHT, kind="profile")
+    assert texts(one) == ["geodesic", "straight segment"]
+    assert len({line.get_color() for line in one.legend_.get_lines()}) == 1
     alone = of_arrays(log_density=POINTS[..., 0]).plot(kind="profile")
     assert alone.straight_ == []
-    assert texts(alone) == ["geodesic"]
+    assert texts(alone) == ["geodesic 0", "geodesic 1"]
+
+
+def test_more_geodesics_than_colours_are_one_group():
+    points = np.tile(POINTS[0], (11, 1, 1))
+    log_p = points[..., 0]
+    many = GeodesicPathDisplay(points=points, log_density=log_p).plot(kind="profile")
+    assert texts(many) == ["geodesic"]
+    assert len(set(colors(many))) == 1
+    ten = GeodesicPathDisplay(points=points[:10], log_density=log_p[:10])
+    assert len(set(colors(ten.plot(kind="profile")))) == len(texts(ten)) == 10
+
+
+def test_straight_segments_have_one_entry_of_the_name_they_are_given():
+    for kind in ("plane", "profile"):
+        options = {"kind": kind, "label": ["a", "b"]}
+        display = of_arch(*PAIRS, straight_kw={"label": "chord"}, **options)
+        assert texts(display) == ["a", "b", "chord"]
+    assert texts(of_arch(*PAIRS, straight_kw={"label": "chord"})) == ["chord"]
 
 
 def test_the_legend_hides_nothing():
@@ -329,6 +384,23 @@ def test_styles_are_the_callers_choice():
     np.testing.assert_array_equal(display.ends_.get_facecolors(), [to_rgba("blue")])
 
 
+@pytest.mark.parametrize("name", ["color", "c"])
+@pytest.mark.parametrize("kind", ["plane", "profile"])
+@pytest.mark.parametrize(
+    "color",
+    [["red", "C2"], ("red", "C2"), [(1, 0, 0), "C2"], np.array([[1, 0, 0], [0, 0, 1]])],
+    ids=["list", "tuple", "mixed", "array"],
+)
+def test_a_colour_for_each_geodesic(color, kind, name):
+    display = of_arrays(log_density=POINTS[..., 0]).plot(kind=kind, **{name: color})
+    assert colors(display) == [to_rgba(each) for each in color]
+
+
+@pytest.mark.parametrize("color", ["red", (1, 0, 0), [1, 0, 0, 0.5], ("red", 0.5)])
+def test_a_colour_for_all_geodesics(color):
+    assert colors(of_arrays().plot(color=color)) == [to_rgba(color)] * 2
+
+
 def test_curves_of_many_features_are_drawn_in_a_projection():
     path = BALL.path(SOLID[0], SOLID[1], 9)
     flat = GeodesicPathDisplay(points=path.points[:, :2], X=SOLID[:, :2]).plot()
@@ -347,6 +419,10 @@ def test_curves_of_many_features_are_drawn_in_a_projection():
         ({"grid_resolution": 1}, r"grid_resolution=1: it must be an integer of at"),
         ({"grid_resolution": 9.5}, r"grid_resolution=9.5.*such as 100"),
         ({"label": ["a"]}, r"label has 1 names, and there are 2 geodesics. Pass a"),
+        ({"color": ["C1"]}, r"color=\['C1'\]: it must be one colour, or a list of 2,"),
+        ({"color": ["C1", "x"]}, r"color=\['C1', 'x'\]: it must be one colour, or a"),
+        ({"color": "rg"}, r"color='rg': it must be one colour"),
+        ({"color": 5}, r"color=5: it must be one colour"),
     ],
 )
 def test_options_that_are_none(options, message, pyplot):
@@ -368,6 +444,16 @@ def test_the_plane_has_two_features(pyplot):
     ("arrays", "options", "message"),
     [
         ({"points": LEFT}, {}, r"points of shape \(2,\) are no curves: pass finite"),
+        (
+            {"points": ARCH.path(*PAIRS, 9)},
+            {},
+            r"type GeodesicPath are no array: pass finite numbers .* path.points of",
+        ),
+        (
+            {"points": [POINTS[0], POINTS[1, :5]]},
+            {},
+            r"type list are .* as many points",
+        ),
         ({"points": POINTS[:0]}, {}, r"points of shape \(0, 9, 2\) is empty"),
         ({"points": POINTS * np.nan}, {}, r"\(2, 9, 2\) has entries that are not fin"),
         ({}, {"kind": "profile"}, r"log_density is None, and a profile draws it"),
