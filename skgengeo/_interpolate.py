@@ -1,5 +1,6 @@
 """Continuous geodesics between points."""
 
+import reprlib
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         :class:`skgengeo.density.TemperedDensity` of manifold Parzen windows.
     lam : float, default=0.05
         Regularisation λ in units of `p0`. Large values approach Euclidean length
-        (``np.inf`` is Isomap's distance), small ones the cost ``p0 / p``; 0 is
+        (``np.inf`` is the straight segment's), small ones the cost ``p0 / p``; 0 is
         allowed where the density is positive.
     p0 : float or "auto", default="auto"
         Reference density, where the cost is 1: it sets the unit of length. "auto" is
@@ -127,7 +128,8 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
     in the graph; the straight segment; and a path that is up to a tenth longer and
     leads elsewhere, where there is one. The result is a geodesic, which no small change
     shortens; that no other is shorter cannot be known. It is never longer than the path
-    in the graph, and from y to x it is that from x to y, the other way round.
+    in the graph, up to `quad_tol`, to which both are measured; and from y to x it is
+    that from x to y, the other way round.
 
     References
     ----------
@@ -226,8 +228,8 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         Parameters
         ----------
         x, y : array-like of shape (n_features,) or (n_pairs, n_features)
-            The ends, or matched rows of ends. All pairs are relaxed together, which is
-            far faster than one by one.
+            The ends, or matched rows of ends. A single end goes with each row of the
+            other. All pairs are relaxed together, which is far faster than one by one.
         n_points : int, default=50
             Number of points, at least 2.
 
@@ -273,7 +275,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         Parameters
         ----------
         x, y : array-like of shape (n_features,) or (n_pairs, n_features)
-            The ends, or matched rows of ends.
+            The ends, as in `path`.
         t : float or array-like of shape (n_fractions,)
             From 0, at x, to 1, at y.
 
@@ -307,14 +309,14 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
 
         Parameters
         ----------
-        X, Y : array-like of shape (n_pairs, n_features)
-            Points, training samples or new ones.
+        X, Y : array-like of shape (n_features,) or (n_pairs, n_features)
+            The ends, as x and y in `path`: training samples or new points.
 
         Returns
         -------
-        ndarray of shape (n_pairs,)
-            float32 where both X and Y are; the same for (Y, X). ``inf`` only with
-            ``disconnected="inf"``.
+        ndarray of shape (n_pairs,), or float
+            A float for a single pair. float32 where both X and Y are; the same for
+            (Y, X). ``inf`` only with ``disconnected="inf"``.
 
         Warns
         -----
@@ -368,13 +370,13 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
     def _check_ends(self, x, y):
         """Matched ends in float64, the answer's type, and whether it is one pair."""
         check_is_fitted(self)
-        single = np.ndim(x) == np.ndim(y) == 1
-        if single:
-            x, y = np.asarray(x)[None], np.asarray(y)[None]
+        (x, one_x), (y, one_y) = as_rows(x), as_rows(y)
         x, dtype = self._validate_queries(x)
         y, other = self._validate_queries(y)
+        if one_x or one_y:
+            x, y = np.broadcast_arrays(x, y)
         check_consistent_length(x, y)
-        return x, y, np.promote_types(dtype, other), single
+        return x, y, np.promote_types(dtype, other), one_x and one_y
 
     def _relaxation(self):
         return {"n_nodes": self.n_nodes, "tol": self.tol, "max_steps": self.max_iter}
@@ -396,18 +398,43 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
             )
 
 
+def as_rows(ends):
+    """Rows of points, and whether it was a single point; a Series keeps its names."""
+    if isinstance(ends, GeodesicPath):
+        raise TypeError(
+            "A GeodesicPath was passed for an end, and an end is a point. Pass one of "
+            "its points, such as path.points[0]."
+        )
+    if np.ndim(ends) == 0:
+        raise TypeError(
+            f"{reprlib.repr(ends)} of type {type(ends).__name__} is no point: an end "
+            "has a number for each feature. Pass points, such as X[0], and not indices "
+            "of samples."
+        )
+    if np.ndim(ends) > 1:
+        return ends, False
+    if hasattr(ends, "to_frame") and hasattr(ends, "index"):
+        return ends.to_frame().T, True
+    return np.asarray(ends)[None], True
+
+
 def checked_weights(sample_weight, X):
     """Weights of rows, none of them negative and one of them positive."""
     if sample_weight is None:
         return np.ones(len(X))
+    if np.ndim(sample_weight) != 1:
+        raise ValueError(
+            f"sample_weight={reprlib.repr(sample_weight)} has shape "
+            f"{np.shape(sample_weight)}: pass a list of {len(X)} weights, one for each "
+            "row, or None for equal ones."
+        )
     weight = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )
     check_consistent_length(X, weight)
-    if weight.ndim != 1 or weight.min() < 0 or not weight.max() > 0:
+    if weight.min() < 0 or not weight.max() > 0:
         raise ValueError(
-            f"sample_weight of shape {weight.shape} has entries from "
-            f"{weight.min():.3g} to {weight.max():.3g}: pass one for each row, none "
-            "negative, and one above zero at least."
+            f"sample_weight has entries from {weight.min():.3g} to {weight.max():.3g}: "
+            "pass weights of which none is negative, and one above zero at least."
         )
     return weight

@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_moons
@@ -96,6 +97,23 @@ def test_one_pair_of_points(geodesic):
     assert geodesic.path(A[3].tolist(), B[3].tolist(), 5).length == one.length
     assert geodesic.distance(A[3], B[3]) == one.length
     np.testing.assert_array_equal(geodesic.interpolate(A[3], B[3], 0.0), A[3])
+
+
+def test_one_point_goes_with_each_row(geodesic):
+    one, rows = np.tile(A[3], (4, 1)), B[:4]
+    for ask in (
+        lambda x, y: geodesic.path(x, y, 5).points,
+        lambda x, y: geodesic.interpolate(x, y, 0.5),
+        geodesic.distance,
+    ):
+        np.testing.assert_array_equal(ask(A[3], rows), ask(one, rows))
+        np.testing.assert_array_equal(ask(rows, A[3].tolist()), ask(rows, one))
+        np.testing.assert_array_equal(ask(A[3], rows[:1]), ask(one[:1], rows[:1]))
+
+
+def test_the_distance_of_a_single_pair_is_a_float(geodesic):
+    assert isinstance(geodesic.distance(A[0], B[0]), float)
+    assert geodesic.distance(A[0], B[:1]).shape == (1,)
 
 
 def test_row_by_row_is_all_at_once(geodesic):
@@ -289,9 +307,10 @@ def test_mean_of_copies(geodesic):
     ("weight", "message"),
     [
         ([0.0] * 20, "one above zero"),
-        ([-1.0] + [1.0] * 19, "none negative"),
+        ([-1.0] + [1.0] * 19, "none is negative"),
         ([1.0] * 19, "inconsistent numbers of samples"),
-        (np.ones((20, 1)), "one for each row"),
+        (np.ones((20, 1)), r"has shape \(20, 1\): .* one for each row, or None"),
+        (2.0, r"sample_weight=2\.0 has shape \(\): pass a list of 20 weights"),
         ([np.nan] * 20, "sample_weight contains NaN"),
     ],
 )
@@ -380,6 +399,33 @@ def test_frames():
         geodesic.distance(*(pd.DataFrame(Z, columns=["v", "u"]) for Z in (A, B)))
 
 
+def test_series_are_points_with_names(geodesic):
+    frame = pd.DataFrame(X, columns=["u", "v"])
+    named = GeodesicInterpolator(MIXTURE).fit(frame)
+    x, y = (pd.Series(point, index=["u", "v"]) for point in (A[0], B[0]))
+    expected = geodesic.path(A[0], B[0], 5)
+    for found in (
+        named.path(x, y, 5),
+        geodesic.path(pd.Series(A[0]), pd.Series(B[0]), 5),
+        geodesic.path(pl.Series(A[0]), pl.Series(B[0]), 5),
+    ):
+        np.testing.assert_array_equal(found.points, expected.points)
+    short = named.distance(x.astype(np.float32), y.astype(np.float32))
+    assert short.dtype == np.float32
+    rows = named.path(frame.iloc[[0]], y, 5)
+    assert rows.points.shape == (1, 5, 2)
+    for call in (
+        lambda: named.path(x, y[["v", "u"]]),
+        lambda: named.distance(x[["v", "u"]], y),
+        lambda: named.interpolate(frame, y[["v", "u"]], 0.5),
+        lambda: named.path(frame[["v", "u"]], y),
+    ):
+        with pytest.raises(ValueError, match="in the same order as they were"):
+            call()
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        named.distance(A[0], y)
+
+
 def test_n_jobs_and_pickling_change_nothing(geodesic):
     expected = geodesic.path(A, B)
     for other in (interpolator(n_jobs=2), pickle.loads(pickle.dumps(geodesic))):
@@ -406,7 +452,8 @@ def test_a_graph_of_ones_own(geodesic):
         (lambda g: g.path(A, B, n_points=1), "n_points=1: it must be an integer"),
         (lambda g: g.path(A, B, n_points=2.5), "n_points=2.5: it must be an integer"),
         (lambda g: g.path(A, B[:3]), "inconsistent numbers of samples"),
-        (lambda g: g.path(A[0], B), "Expected 2D array, got 1D"),
+        (lambda g: g.path(A[:1], B), "inconsistent numbers of samples"),
+        (lambda g: g.path(A[0], B[None]), "Found array with dim 3"),
         (lambda g: g.path(A[0, :1], B[0, :1]), "expecting 2 features"),
         (lambda g: g.distance(A * np.nan, B), "contains NaN"),
         (lambda g: g.interpolate(A, B, 1.5), "t=1.5: pass a fraction"),
@@ -417,6 +464,21 @@ def test_a_graph_of_ones_own(geodesic):
 def test_refused(geodesic, call, message):
     with pytest.raises(ValueError, match=message):
         call(geodesic)
+
+
+@pytest.mark.parametrize("index", [0, np.int64(7), None, "a", np.array(1.5)])
+def test_indices_are_no_points(geodesic, index):
+    for ends in ((index, A[0]), (A, index)):
+        for call in (geodesic.path, geodesic.distance):
+            with pytest.raises(TypeError, match=r"is no point: .* X\[0\], and not ind"):
+                call(*ends)
+
+
+def test_a_path_is_no_point(geodesic):
+    path = geodesic.path(A[0], B[0], 5)
+    for ends in ((path, B[0]), (A, path)):
+        with pytest.raises(TypeError, match=r"a point\. .* path\.points\[0\]"):
+            geodesic.path(*ends)
 
 
 @pytest.mark.parametrize("method", ["path", "distance"])
