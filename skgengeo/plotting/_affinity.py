@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from ._pyplot import check_axes, pyplot
+from ._pyplot import check_axes, equal_axes, pyplot
 
 CROSS = {
     "marker": "X",
@@ -177,9 +177,7 @@ class AffinityDisplay:
         self.colorbar_ = None
         if colorbar:
             self.colorbar_ = ax.figure.colorbar(self.scatter_, ax=ax, label="affinity")
-        if self.feature_names is not None:
-            ax.set(xlabel=self.feature_names[0], ylabel=self.feature_names[1])
-        ax.set_aspect("equal")
+        equal_axes(ax, self.feature_names)
         return self
 
 

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._warnings import warn
 from ._colors import MISSING, NumberColors, colors_for
-from ._pyplot import check_axes, pyplot
+from ._pyplot import check_axes, equal_axes, pyplot
 
 PLAIN = "#0072b2"
 SCALE = ("norm", "vmin", "vmax")
@@ -209,8 +209,7 @@ class EmbeddingDisplay:
         self.legend_ = self.colorbar_ = None
         if legend:
             self._explain(colors, legend_kw or {})
-        self.ax_.set_aspect("equal")
-        self.ax_.set(**dict(zip(("xlabel", "ylabel", "zlabel"), names, strict=False)))
+        equal_axes(self.ax_, names)
         return self
 
     def _new_rows(self, components, rows):

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._pyplot import check_axes, pyplot
+from ._pyplot import check_axes, equal_axes, pyplot
 
 KINDS = ("auto", "plane", "profile")
 SHAPES = "shape (n_points, n_features) or (n_pairs, n_points, n_features)"
@@ -280,12 +280,7 @@ class GeodesicPathDisplay:
         self.paths_ = draw_paths(ax, kind, paths, options)
         self.straight_ = draw_segments(self.paths_, kind, segments, straight_kw or {})
         self.ends_ = draw_ends(ax, points, ends_kw or {}) if is_plane else None
-        self.colorbar_ = self.legend_ = None
-        if colorbar and self.contours_ is not None:
-            self.colorbar_ = self.figure_.colorbar(self.contours_, label="log density")
-        if legend and any(has_name(line) for line in self.paths_ + self.straight_):
-            self.legend_ = ax.legend(**LEGEND[kind])
-        self._name_axes(kind)
+        self._explain(kind, colorbar, legend)
         return self
 
     def _geodesics(self, kind, points):
@@ -324,13 +319,17 @@ class GeodesicPathDisplay:
         grid[2] = np.maximum(grid[2], 2 * low - high)
         return *grid, low, high
 
-    def _name_axes(self, kind):
-        if kind == "profile":
+    def _explain(self, kind, colorbar, legend):
+        """Name the axes, and add a colour bar and a legend of what has names."""
+        if kind == "plane":
+            equal_axes(self.ax_, self.feature_names)
+        else:
             self.ax_.set(xlabel="fraction of length", ylabel="log density")
-            return
-        self.ax_.set_aspect("equal")
-        if self.feature_names is not None:
-            self.ax_.set(xlabel=self.feature_names[0], ylabel=self.feature_names[1])
+        self.colorbar_ = self.legend_ = None
+        if colorbar and self.contours_ is not None:
+            self.colorbar_ = self.figure_.colorbar(self.contours_, label="log density")
+        if legend and any(has_name(line) for line in self.paths_ + self.straight_):
+            self.legend_ = self.ax_.legend(**LEGEND[kind])
 
 
 # What is computed

@@ -1,5 +1,7 @@
 """The door to matplotlib, which is imported where something is drawn."""
 
+AXES = ("xlabel", "ylabel", "zlabel")
+
 
 def pyplot():
     """``matplotlib.pyplot``, or an error that tells where to get it."""
@@ -22,3 +24,9 @@ def check_axes(ax):
         f"ax is of type {what}, and one matplotlib.axes.Axes is drawn on. Pass one, "
         "such as axes[0] or axes[0, 0] of plt.subplots, or None for a new figure."
     )
+
+
+def equal_axes(ax, names):
+    """Give all axes one scale, and the names that there are."""
+    ax.set_aspect("equal")
+    ax.set(**dict(zip(AXES, () if names is None else names, strict=False)))
