@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
-from numba import njit
 from scipy.sparse import coo_array, issparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -25,12 +24,6 @@ MAX_TREE_FEATURES = 15
 # Where a tree does not help, neighbours are exact up to this many samples and come
 # from pynndescent beyond: brute force is quadratic.
 MAX_BRUTE_SAMPLES = 20_000
-# Gabriel edges are sought among so many points, tested against so many neighbours of
-# either end, and kept up to so many a point, the shortest first: in d features a point
-# has about 2 ** d.
-GABRIEL_POINTS, GABRIEL_WITNESSES, GABRIEL_DEGREE = 1000, 16, 16
-# Points in a call of the compiled kernel, which Ctrl-C cannot interrupt.
-GABRIEL_BATCH = 100
 
 
 class Edges(NamedTuple):
@@ -198,86 +191,6 @@ def neighborhood_edges(search, *, epsilon=None, n_neighbors=None):
     if epsilon is None:
         return edges
     return Edges(*(column[edges.length <= epsilon] for column in edges))
-
-
-def gabriel_edges(search):
-    """Edges across gaps: the ball around an edge, through its ends, is nearly empty.
-
-    Neighbourhood graphs have no edges across a gap wider than its neighbourhoods.
-    Gabriel's graph [1]_ has those that face each other. It holds the Euclidean minimum
-    spanning tree, and grows as ``n 2 ** d``: the ball is tested for near neighbours of
-    either end alone, and no point keeps more than its shortest edges. Of many points
-    some are drawn, by a fixed seed: a shortcut is a start for what comes after it.
-
-    Parameters
-    ----------
-    search : NeighborSearch
-        Over the points to be joined.
-
-    Returns
-    -------
-    Edges
-        Undirected, many of them those of a neighbourhood graph too.
-
-    References
-    ----------
-    .. [1] K. R. Gabriel and R. R. Sokal, "A New Statistical Approach to Geographic
-       Variation Analysis", Systematic Zoology 18, 1969.
-    """
-    X, n = search.X, len(search.X)
-    some = np.arange(n)
-    if n > GABRIEL_POINTS:
-        some = np.sort(np.random.RandomState(0).permutation(n)[:GABRIEL_POINTS])
-        search = NeighborSearch(X[some], n_jobs=search.n_jobs)
-    witnesses = search.neighbors(min(GABRIEL_WITNESSES, len(some) - 1))
-    found = [
-        _gabriel_pairs(search.X, witnesses, rows.start, rows.stop)
-        for rows in row_batches(len(some), size=GABRIEL_BATCH)
-    ]
-    i, j = some[np.concatenate(found)].T
-    edges = undirected_edges(X, i, j)
-    kept = _shortest_at_each_end(edges, n, GABRIEL_DEGREE)
-    return Edges(*(column[kept] for column in edges))
-
-
-@njit(cache=True, nogil=True)
-def _gabriel_pairs(X, witnesses, start, stop):
-    """Pairs i < j, i of a range, whose ball holds no witness of either."""
-    pairs = [(0, 0) for _ in range(0)]
-    for i in range(start, stop):
-        for j in range(i + 1, len(X)):
-            if not (
-                _witnessed(X, witnesses[i], i, j) or _witnessed(X, witnesses[j], i, j)
-            ):
-                pairs.append((i, j))
-    result = np.empty((len(pairs), 2), dtype=np.int64)
-    for row in range(len(pairs)):
-        result[row, 0], result[row, 1] = pairs[row]
-    return result
-
-
-@njit(cache=True, nogil=True)
-def _witnessed(X, witnesses, i, j):
-    """Whether a witness lies in the ball with the diameter from i to j."""
-    for k in witnesses:
-        # Inside, the ends are seen under an obtuse angle.
-        seen = 0.0
-        for c in range(X.shape[1]):
-            seen += (X[i, c] - X[k, c]) * (X[j, c] - X[k, c])
-        if seen < 0:
-            return True
-    return False
-
-
-def _shortest_at_each_end(edges, n, degree):
-    """Which edges are among the shortest of a number at both of their ends."""
-    i, j = np.r_[edges.i, edges.j], np.r_[edges.j, edges.i]
-    length = np.r_[edges.length, edges.length]
-    order = np.lexsort((j, length, i))
-    rank = np.empty(len(i), dtype=np.int64)
-    first = np.searchsorted(i[order], np.arange(n))
-    rank[order] = np.arange(len(i)) - first[i[order]]
-    return (rank < degree).reshape(2, -1).all(axis=0)
 
 
 def edges_of_graph(X, graph):

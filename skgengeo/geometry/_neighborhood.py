@@ -16,13 +16,13 @@ from ._edges import (
     component_labels,
     default_n_neighbors,
     edges_of_graph,
-    gabriel_edges,
     joining_edges,
     neighborhood_edges,
     segment_lengths,
     undirected_edges,
 )
 from ._quadrature import EdgeProfile, Metric, Segments, node_names, profile_edges
+from ._shortcuts import shortcut_edges
 
 # The edges are refined for these λ, relative to the median training density, and an
 # exponent of 1. Larger λ and smaller exponents have smoother costs.
@@ -204,7 +204,7 @@ def _join_components(search, rule, neighbors_graph, edges):
 
 def _with_shortcuts(search, rule, edges):
     """The edges, and those across gaps, but for gaps that are to stay infinite."""
-    across = gabriel_edges(search)
+    across = shortcut_edges(search.X, n_jobs=search.n_jobs)
     i, j = across.i, across.j
     if rule.disconnected == "inf":
         _, labels = component_labels(len(search.X), edges.i, edges.j)

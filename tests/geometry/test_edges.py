@@ -8,7 +8,6 @@ from skgengeo.geometry._edges import (
     component_labels,
     default_n_neighbors,
     edges_of_graph,
-    gabriel_edges,
     joining_edges,
     neighborhood_edges,
     segment_lengths,
@@ -270,76 +269,3 @@ def test_distances_that_overflow_are_refused():
         ValueError, match=r"1\.e\+200.*squared distances overflow.*Replace"
     ):
         search.nearest(np.array([[0.0, 1e200, 0.0]]), 4)
-
-
-# Shortcuts
-
-
-def gabriel(X):
-    """Pairs whose ball, with the diameter between them, holds no other point."""
-    found = set()
-    for i in range(len(X)):
-        for j in range(i + 1, len(X)):
-            radius = np.linalg.norm(X[i] - X[j]) / 2
-            gap = np.linalg.norm(X - (X[i] + X[j]) / 2, axis=1)
-            gap[[i, j]] = np.inf
-            if (gap >= radius).all():
-                found.add((i, j))
-    return found
-
-
-@pytest.mark.parametrize("d", [1, 2, 3])
-def test_gabriel_edges_with_all_witnesses(d, monkeypatch):
-    X = scattered(80, d)
-    monkeypatch.setattr(_edges, "GABRIEL_WITNESSES", 79)
-    monkeypatch.setattr(_edges, "GABRIEL_DEGREE", 79)
-    edges = gabriel_edges(NeighborSearch(X))
-    assert pairs(edges) == gabriel(X)
-    np.testing.assert_allclose(
-        edges.length, oracles.pairwise_lengths(X)[edges.i, edges.j], rtol=1e-14
-    )
-
-
-@pytest.mark.parametrize("d", DIMENSIONS)
-def test_gabriel_edges_are_bounded(d):
-    X = scattered(200, d)
-    edges = gabriel_edges(NeighborSearch(X))
-    assert np.bincount(np.r_[edges.i, edges.j]).max() <= _edges.GABRIEL_DEGREE
-    assert (edges.i < edges.j).all()
-    if d == 1:
-        assert pairs(edges) == gabriel(X)
-
-
-def test_gabriel_edges_cross_a_gap():
-    rng = np.random.default_rng(0)
-    strip = rng.uniform(size=(150, 2)) * [10, 0.5]
-    X = np.vstack([strip, strip + np.array([0, 2.0])])
-    kept = pairs(neighborhood_edges(NeighborSearch(X), n_neighbors=10))
-    edges = gabriel_edges(NeighborSearch(X))
-    across = (edges.i < 150) & (edges.j >= 150)
-    assert across.sum() >= 5
-    assert kept.isdisjoint(zip(edges.i[across], edges.j[across], strict=True))
-    assert np.ptp(X[edges.i[across], 0]) > 5
-
-
-def test_gabriel_edges_of_many_points_are_those_of_some():
-    X = scattered(3 * _edges.GABRIEL_POINTS, 2)
-    edges = gabriel_edges(NeighborSearch(X))
-    ends = np.unique(np.r_[edges.i, edges.j])
-    assert len(ends) == _edges.GABRIEL_POINTS
-    again = gabriel_edges(NeighborSearch(X, n_jobs=2))
-    np.testing.assert_array_equal(edges.i, again.i)
-    np.testing.assert_array_equal(edges.j, again.j)
-
-
-@pytest.mark.parametrize("n", [1, 2, 3])
-def test_gabriel_edges_of_few_points(n):
-    X = np.arange(n, dtype=float)[:, None]
-    assert pairs(gabriel_edges(NeighborSearch(X))) == {(k, k + 1) for k in range(n - 1)}
-
-
-def test_gabriel_edges_of_copies():
-    X = np.repeat(scattered(20, 2), 30, axis=0)
-    edges = gabriel_edges(NeighborSearch(X))
-    assert np.isfinite(edges.length).all()
-    assert np.bincount(np.r_[edges.i, edges.j]).max() <= _edges.GABRIEL_DEGREE
