@@ -62,9 +62,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         check_feature_names(self.density_, self)
         self.graph_ = GeodesicGraph.from_points(
             X,
-            LogDensity(
-                self._scored_density(), self.n_jobs, self.verbose, X.std(axis=0)
-            ),
+            LogDensity(self._scored_density(), self.n_jobs, self.verbose, extent_of(X)),
             lam=self.lam,
             p0=self.p0,
             exponent=self.exponent,
@@ -141,7 +139,8 @@ class LogDensity:
     verbose : bool or int
         Whether to show progress.
     scale : None or ndarray of shape (n_features,)
-        How far each feature extends, for gradients by differences.
+        How far each feature extends, for gradients by differences; None where that is
+        to be seen from the points themselves.
     """
 
     def __init__(self, density, n_jobs=None, verbose=False, scale=None):
@@ -176,6 +175,25 @@ class LogDensity:
 
     def __setstate__(self, state):
         self.__init__(**state)
+
+
+def extent_of(X):
+    """Standard deviation of each feature, None where all samples are the same.
+
+    That of a constant feature is zero, and no rounding error.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        The samples.
+
+    Returns
+    -------
+    ndarray of shape (n_features,) or None
+        As `log_density_gradient` takes it for its scale.
+    """
+    varies = np.ptp(X, axis=0) > 0
+    return np.where(varies, X.std(axis=0), 0.0) if varies.any() else None
 
 
 def choose_landmarks(n_landmarks, n_samples, random_state):

@@ -16,6 +16,8 @@ from skgengeo.geometry import GeodesicGraph
 from skgengeo.geometry._curves import relax, relax_finely
 from skgengeo.geometry._geodesics import geodesics_between
 
+from ._densities import normal_log_density
+
 X = make_moons(200, noise=0.08, random_state=0)[0]
 NEW = make_moons(40, noise=0.15, random_state=1)[0]
 MIXTURE = GaussianMixture(8, random_state=0).fit(X)
@@ -262,6 +264,24 @@ def test_too_few_nodes_are_doubled():
     assert once.coarse.any()
     assert (again.lengths.totals <= once.lengths.totals).all()
     assert (again.lengths.totals < 0.98 * once.lengths.totals).any()
+
+
+@pytest.mark.parametrize(
+    "samples", [[[0.1, 0.2]], np.full((3, 2), 0.1), np.zeros((2, 2))]
+)
+def test_samples_of_no_extent(samples):
+    geodesic = GeodesicInterpolator(normal_log_density).fit(samples)
+    gradient = geodesic.graph_.log_density.with_gradient(A)[1]
+    np.testing.assert_allclose(gradient, -A, atol=1e-8)
+    assert geodesic.path(A[0], B[0]).converged
+
+
+def test_samples_of_no_extent_in_a_feature():
+    flat = np.column_stack([X[:, 0], np.full(200, 0.1)])
+    assert flat.std(axis=0)[1] > 0  # by rounding
+    log_density = GeodesicInterpolator(normal_log_density).fit(flat).graph_.log_density
+    np.testing.assert_array_equal(log_density.scale, [flat.std(axis=0)[0], 0.0])
+    np.testing.assert_allclose(log_density.with_gradient(A)[1], -A, atol=1e-8)
 
 
 # Fréchet means
