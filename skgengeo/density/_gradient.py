@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._batching import row_batches
-from ._protocol import _ForeignDensity, _name, _speaks_for_itself
+from ._protocol import _ForeignDensity, _name, _speaks_for_itself, check_scores
 from ._scoring import (
     FOREIGN_LOCK,
     FOREIGN_ROW_BYTES,
@@ -69,6 +69,9 @@ def log_density_gradient(
     ValueError
         Where the density raises, or returns a wrong shape, NaN, an infinite gradient
         or a log density of +inf.
+    TypeError
+        Where it has no ``score_samples``: :func:`skgengeo.density.as_density` gives it
+        one.
 
     See Also
     --------
@@ -99,6 +102,7 @@ def log_density_gradient(
     >>> log_density_gradient(density, [[4.0, 0.0], [0.0, -8.0]]).tolist()
     [[-1.0, 0.0], [0.0, 2.0]]
     """
+    check_scores(density)
     X = checked_points(density, X)
     values, gradients = evaluate(gradient_of(density), X, scale, n_jobs)
     return (gradients, values) if return_log_density else gradients

@@ -322,6 +322,27 @@ def check_names(density, given):
         )
 
 
+def check_scores(density):
+    """Refuse what `as_density` has to make a density of first.
+
+    Parameters
+    ----------
+    density : object
+        As a user gave it.
+
+    Raises
+    ------
+    TypeError
+        Where it has no ``score_samples``.
+    """
+    if not hasattr(density, "score_samples"):
+        raise TypeError(
+            f"density={reprlib.repr(density)} of type {type(density).__name__} has no "
+            "score_samples. Pass skgengeo.density.as_density(density), which takes "
+            "callables and foreign models."
+        )
+
+
 def _unwrapped(density):
     """The model inside a FrozenEstimator, where a compiled path depends on it."""
     while isinstance(density, FrozenEstimator):

@@ -11,7 +11,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from .._batching import row_batches
-from ._protocol import _name, _speaks_for_itself, check_names
+from ._protocol import _name, _speaks_for_itself, check_names, check_scores
 from ._sums import kernel_sum_of
 
 # Densities that are called in threads get batches of this many rows.
@@ -45,6 +45,9 @@ def log_density(density, X, *, n_jobs=None, verbose=False):
     ------
     ValueError
         Where the density raises, or returns NaN, +inf, a wrong shape or no numbers.
+    TypeError
+        Where it has no ``score_samples``: :func:`skgengeo.density.as_density` gives it
+        one.
 
     See Also
     --------
@@ -80,6 +83,7 @@ def log_density(density, X, *, n_jobs=None, verbose=False):
     >>> log_density(KernelDensity().fit(X), X).round(3)
     array([-1.838, -1.838, -1.838, -1.838])
     """
+    check_scores(density)
     return scores(density, X, kernel_sum_of(density), n_jobs=n_jobs, verbose=verbose)
 
 

@@ -537,6 +537,13 @@ def test_unfitted(model):
         log_density_gradient(clone(model), among(2))
 
 
+@pytest.mark.parametrize("model", [normal_log_density, LogProb()])
+def test_what_has_to_be_made_a_density_first(model):
+    for call in (log_density, log_density_gradient):
+        with pytest.raises(TypeError, match=r"no score_samples\. .*as_density"):
+            call(model, among(2))
+
+
 @pytest.mark.filterwarnings("error")
 def test_names_of_features_are_not_asked_for():
     pd = pytest.importorskip("pandas")
