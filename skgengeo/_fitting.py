@@ -4,6 +4,9 @@ from functools import wraps
 
 from ._compat import _fit_context
 
+# What set_output and set_fit_request of scikit-learn keep in an estimator.
+SETTINGS = {"_sklearn_output_config", "_metadata_request"}
+
 
 def afresh(fit):
     """Decorate ``fit``: parameters are checked, and what fails is not fitted.
@@ -37,7 +40,7 @@ def afresh(fit):
 
 
 def _forget(estimator):
-    """Delete the attributes by which scikit-learn knows that an estimator is fitted."""
-    learned = [v for v in vars(estimator) if v.endswith("_") and not v.startswith("__")]
-    for name in learned:
+    """Delete what a fit has learned: all that has an underscore at either end."""
+    learned = [v for v in vars(estimator) if v.endswith("_") or v.startswith("_")]
+    for name in set(learned) - SETTINGS:
         delattr(estimator, name)

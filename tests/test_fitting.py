@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
@@ -13,6 +14,7 @@ from skgengeo import (
     GeodesicSpectralClustering,
     GeodesicUMAP,
 )
+from skgengeo._fitting import SETTINGS
 from skgengeo.density import ManifoldParzenWindows, TemperedDensity
 
 RNG = np.random.default_rng(0)
@@ -33,6 +35,7 @@ def fails(estimator, data):
         estimator.fit(data)
     with pytest.raises(NotFittedError):
         check_is_fitted(estimator)
+    assert vars(estimator) == estimator.get_params(deep=False)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
@@ -72,6 +75,18 @@ def test_refused_parameters_leave_the_fit():
     with pytest.raises(ValueError, match="lam"):
         geodesic.set_params(lam=-1.0).fit(X)
     np.testing.assert_array_equal(geodesic.transform(X[:3] + 0.1), expected)
+
+
+def test_what_scikit_learn_has_been_told_is_kept():
+    geodesic = GenerativeGeodesicDistance(n_landmarks=90).set_output(transform="pandas")
+    with config_context(enable_metadata_routing=True):
+        geodesic.set_fit_request(neighbors_graph=True)
+        told = {name: vars(geodesic)[name] for name in SETTINGS}
+        with pytest.raises(ValueError, match="n_landmarks"):
+            geodesic.fit(X)
+        assert {name: vars(geodesic)[name] for name in SETTINGS} == told
+        geodesic.set_params(n_landmarks=3).fit(X)
+    assert geodesic.transform(X[:2]).columns[-1] == "generativegeodesicdistance2"
 
 
 def test_landmarks_are_forgotten():
