@@ -525,6 +525,10 @@ def test_discretization_errors_are_those_of_distances():
     finer = graph_distance(random_state=0, n_graph_neighbors=30, shortcuts=True)
     assert np.median(finer.discretization_errors(200)) < np.median(errors)
     np.testing.assert_array_equal(rough.discretization_errors(200), errors)
+    i, j = rough.graph_._random_pairs(200, 0)
+    ends = X[i], X[j]
+    expected = rough.distance(*ends) / rough.distance(*ends, refine=True) - 1
+    np.testing.assert_allclose(errors, np.maximum(expected, 0), rtol=1e-9)
 
 
 def test_shortcut_gains_are_those_of_distances():
@@ -548,6 +552,21 @@ def test_shortcuts_join_no_components_that_are_kept_apart():
     assert np.isinf(D[:200, 200:]).all()
     assert np.isfinite(D[:200, :200]).all()
     assert geodesic.discretization_errors(50).min() >= 0
+
+
+def test_discretization_errors_are_lower_bounds_where_curves_have_not_converged():
+    """A density that jumps stops the relaxation."""
+    density = KernelDensity(kernel="tophat", bandwidth=0.4).fit(X)
+    rough = GenerativeGeodesicDistance(density, random_state=0).fit(X)
+    with pytest.warns(ConvergenceWarning, match="have not converged"):
+        assert rough.discretization_errors(20).min() >= 0
+
+
+@pytest.mark.parametrize("n_pairs", [0, -1, 2.5])
+@pytest.mark.parametrize("ask", ["discretization_errors", "shortcut_gains"])
+def test_numbers_of_pairs_are_checked(ask, n_pairs):
+    with pytest.raises((ValueError, TypeError), match="n_pairs"):
+        getattr(graph_distance(), ask)(n_pairs)
 
 
 def test_random_pairs_are_different_and_joined():

@@ -228,7 +228,7 @@ def relax(
     n_nodes=64,
     quad_tol=1e-3,
     tol=1e-6,
-    max_steps=100,
+    max_steps=300,
     n_jobs=None,
     rivals=None,
 ):
@@ -253,7 +253,7 @@ def relax(
     tol : float, default=1e-6
         A curve has converged when a step would shorten it by no more than about half
         this share of its length.
-    max_steps : int, default=100
+    max_steps : int, default=300
         Steps after which a curve is left as it is.
     n_jobs : None or int
         As in scikit-learn; no part of the result.

@@ -20,6 +20,8 @@ from ._curves import (
 )
 from ._shortest_paths import Seeds
 
+# Of a relaxation, unless another number is asked for.
+MAX_STEPS = 300
 # A second start is a path by another way, this share longer at most.
 DETOUR = 0.1
 # The descent to a mean ends where a step would be shorter than this share of the root
@@ -74,7 +76,7 @@ class Geodesics(NamedTuple):
         return points_at(self.curves, self.arcs, fractions)
 
 
-def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=300):
+def geodesics_between(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=MAX_STEPS):
     """Relax shortest paths of a graph, detours and straight segments; keep the best.
 
     Parameters
@@ -186,7 +188,7 @@ def _is_greater(P, Q):
     return differs.any(axis=1) & greater
 
 
-def frechet_mean(graph, X, weight, *, n_nodes=64, tol=1e-6, max_steps=300):
+def frechet_mean(graph, X, weight, *, n_nodes=64, tol=1e-6, max_steps=MAX_STEPS):
     """Point of least weighted mean of squared geodesic distances, nearby.
 
     From the best vertex it leaps along a geodesic to one of the points, which crosses
@@ -338,31 +340,23 @@ def _medoid(graph, X, share):
     return best
 
 
-def refined_lengths(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=300):
+def refined_lengths(graph, P, Q):
     """Lengths of geodesics between matched rows; curves that have not converged warn.
 
     Parameters
     ----------
     graph : GeodesicGraph
-        As in `geodesics_between`, like all that follow.
+        As in `geodesics_between`.
     P, Q : ndarray of shape (n_pairs, n_features)
         Matched ends.
-    n_nodes : int, default=64
-        Nodes of a curve.
-    tol : float, default=1e-6
-        Of the relaxation.
-    max_steps : int, default=300
-        Of the relaxation.
 
     Returns
     -------
     ndarray of shape (n_pairs,)
         ``inf`` where no path joins the points.
     """
-    found = geodesics_between(
-        graph, P, Q, n_nodes=n_nodes, tol=tol, max_steps=max_steps
-    )
-    warn_of_lost(found, max_steps)
+    found = geodesics_between(graph, P, Q)
+    warn_of_lost(found, MAX_STEPS)
     return found.lengths
 
 

@@ -7,10 +7,11 @@ graph    = CSR of costs
 """
 
 from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 from scipy.sparse import coo_array
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 
 from .._caching import cached, memory_if_hashable, node_values
 from .._floats import check_extent, check_range
@@ -21,7 +22,7 @@ from ._edges import (
     connecting_epsilon,
     segment_lengths,
 )
-from ._geodesics import geodesics_between
+from ._geodesics import refined_lengths
 from ._neighborhood import (
     REFERENCE_LAMS,
     NeighborhoodRule,
@@ -635,25 +636,18 @@ class GeodesicGraph:
             negative.
         """
         i, j = self._random_pairs(n_pairs, random_state)
+        other = self.with_shortcuts()
         ends = Seeds.at(i), Seeds.at(j)
-        own, shorter = (
-            distances_between(graph.weights, *ends, n_jobs=self.n_jobs)
-            for graph in (self, self.with_shortcuts())
-        )
-        # A path here is one there, whose nodes may be rounded otherwise.
-        return _excess(own, np.minimum(own, shorter))
+        shorter = distances_between(other.weights, *ends, n_jobs=self.n_jobs)
+        return self._excess(i, j, shorter)
 
-    def discretization_errors(
-        self, n_pairs=100, *, n_nodes=64, tol=1e-6, max_steps=300, random_state=None
-    ):
+    def discretization_errors(self, n_pairs=100, *, random_state=None):
         """By how much distances exceed the lengths of relaxed paths, for random pairs.
 
         Parameters
         ----------
         n_pairs : int, default=100
             Pairs of different vertices, of those that a path joins.
-        n_nodes, tol, max_steps : int, float, int
-            Of the relaxation, as of :class:`skgengeo.GeodesicInterpolator`.
         random_state : None, int or RandomState
             What they are drawn with.
 
@@ -667,14 +661,29 @@ class GeodesicGraph:
         ------
         ValueError
             Where the log density of the graph has no gradient.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where the relaxation of a curve has not converged: the error may be larger.
         """
         i, j = self._random_pairs(n_pairs, random_state)
-        relaxation = {"n_nodes": n_nodes, "tol": tol, "max_steps": max_steps}
-        found = geodesics_between(self, self.X[i], self.X[j], **relaxation)
-        return _excess(found.graph_lengths, found.lengths)
+        return self._excess(i, j, refined_lengths(self, self.X[i], self.X[j]))
+
+    def _excess(self, i, j, shorter):
+        """Relative excess of distances over others, which differ by rounding at least.
+
+        None where both are zero.
+        """
+        ends = Seeds.at(i), Seeds.at(j)
+        own = distances_between(self.weights, *ends, n_jobs=self.n_jobs)
+        shorter = np.minimum(own, shorter)
+        excess = np.zeros_like(own)
+        return np.divide(own - shorter, shorter, out=excess, where=shorter > 0)
 
     def _random_pairs(self, n_pairs, random_state):
         """Different vertices that a path joins."""
+        check_scalar(n_pairs, "n_pairs", Integral, min_val=1)
         apart = self.rule.disconnected == "inf"
         labels = self.component_labels if apart else np.zeros(self.n_vertices, int)
         sizes = np.bincount(labels)
@@ -785,13 +794,6 @@ def _symmetrize(distances, block=1024):
             smaller = np.minimum(distances[rows, columns], distances[columns, rows].T)
             distances[rows, columns] = smaller
             distances[columns, rows] = smaller.T
-
-
-def _excess(lengths, shorter):
-    """Relative excess; none where both are zero."""
-    return np.divide(
-        lengths - shorter, shorter, out=np.zeros_like(lengths), where=shorter > 0
-    )
 
 
 def _without_repeats(polyline):
