@@ -29,6 +29,7 @@ from skgengeo._distance import DENSE_REMEDY
 from skgengeo.density import ManifoldParzenWindows
 from skgengeo.density._sums import KernelSum
 from skgengeo.geometry import GeodesicGraph
+from skgengeo.geometry._geodesics import refined_lengths
 from skgengeo.geometry._quadrature import Metric
 
 from . import _oracles as oracles
@@ -367,6 +368,19 @@ def test_neighboring_new_points_are_joined_directly(geodesic):
     np.testing.assert_allclose(found, cost, rtol=QUAD_TOL)
     # To a training sample and back is longer.
     assert (found < geodesic.transform(NEW).min(axis=1)).all()
+
+
+def test_refined_distances_are_no_longer_than_those_of_the_graph():
+    # On a line no path is shortened, and each is measured twice.
+    line = np.linspace(-2, 2, 9)[:, None]
+    geodesic = GenerativeGeodesicDistance(lambda P: np.sin(3 * P[:, 0])).fit(line)
+    i, j = np.triu_indices(9, 1)
+    rough = geodesic.distance(line[i], line[j])
+    measured_anew = refined_lengths(geodesic.graph_, line[i], line[j])
+    assert (measured_anew > rough).any()
+    np.testing.assert_allclose(measured_anew, rough, rtol=QUAD_TOL)
+    refined = geodesic.distance(line[i], line[j], refine=True)
+    np.testing.assert_array_equal(refined, np.minimum(rough, measured_anew))
 
 
 def test_a_new_point_to_itself(geodesic):
