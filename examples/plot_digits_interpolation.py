@@ -31,7 +31,8 @@ density = GaussianMixture(40, reg_covar=1.0, random_state=0).fit(X)
 # In 25 dimensions the log density falls by tens from one digit to another, and the cost
 # of a step would rise by as many powers of e. Divided by a temperature, the log density
 # has the same ridges and valleys at prices that can be compared; the default density is
-# tempered in the same way. All pairs are relaxed together.
+# tempered in the same way. All pairs are relaxed together, once: the frames below are
+# every tenth of the points on a geodesic, at equal steps of its length.
 
 import numpy as np
 
@@ -39,39 +40,38 @@ from skgengeo import GeodesicInterpolator
 from skgengeo.density import TemperedDensity
 
 PAIRS = [(0, 6), (2, 8), (4, 9)]
-N_FRAMES = 11
+N_POINTS, STEP = 101, 10
 rows = np.array([[np.flatnonzero(digits == d)[1] for d in pair] for pair in PAIRS])
 start, end = X[rows[:, 0]], X[rows[:, 1]]
 
 geodesic = GeodesicInterpolator(TemperedDensity(density)).fit(X)
-t = np.linspace(0, 1, N_FRAMES)
-along_geodesic = geodesic.interpolate(start, end, t)
-along_segment = (1 - t[:, None]) * start[:, None] + t[:, None] * end[:, None]
+along_geodesic = geodesic.path(start, end, N_POINTS).points
+along_segment = np.linspace(start, end, N_POINTS, axis=1)
 
 # %%
-# The log density of the images in between, without the temperature: the lowest along
-# each way, beside the lowest of 99 % of all images.
+# The log density on the way, without the temperature: the lowest of each, beside the
+# lowest of 99 % of all images.
 
 
-def lowest(frames):
-    """Lowest log density of each row of frames."""
-    flat = frames.reshape(-1, frames.shape[-1])
-    return density.score_samples(flat).reshape(frames.shape[:2]).min(axis=1)
+def log_density(points):
+    """Log density of each pair's points."""
+    flat = points.reshape(-1, points.shape[-1])
+    return density.score_samples(flat).reshape(points.shape[:2])
 
 
+on_geodesic, on_segment = log_density(along_geodesic), log_density(along_segment)
 usual = np.quantile(density.score_samples(X), 0.01)
 print(f"99 % of the images: above {usual:.0f}")
 print(f"{'pair':>10}{'straight':>12}{'geodesic':>12}")
-found = zip(PAIRS, lowest(along_segment), lowest(along_geodesic), strict=True)
-for (a, b), on_segment, on_geodesic in found:
-    print(f"{f'{a} to {b}':>10}{on_segment:12.0f}{on_geodesic:12.0f}")
+for p, (a, b) in enumerate(PAIRS):
+    pair, segment, curve = f"{a} to {b}", on_segment[p].min(), on_geodesic[p].min()
+    print(f"{pair:>10}{segment:12.0f}{curve:12.0f}")
 
 # %%
 # The picture
 # -----------
-# Upper rows follow the straight segment, lower rows the geodesic, at equal steps of its
-# length. Beside them :class:`skgengeo.plotting.GeodesicPathDisplay` draws the tempered
-# log density along both.
+# Upper rows follow the straight segment, lower rows the geodesic. Beside them
+# :class:`skgengeo.plotting.GeodesicPathDisplay` draws the log density along both.
 
 import matplotlib.pyplot as plt
 
@@ -88,22 +88,28 @@ figure, axes = plt.subplots(
     len(PAIRS), 2, figsize=(11, 5.6), layout="constrained", width_ratios=[2.2, 1]
 )
 for p, (left, right) in enumerate(axes):
-    both = [strip(along_segment[p]), strip(along_geodesic[p])]
+    both = [strip(along_segment[p, ::STEP]), strip(along_geodesic[p, ::STEP])]
     left.imshow(np.concatenate(both), cmap="gray_r", vmin=0, vmax=16)
     left.set(xticks=[], yticks=[4.5, 14.5], yticklabels=["straight", "geodesic"])
     left.tick_params(length=0)
     left.spines[:].set_visible(False)
-    ends = start[p], end[p]
-    GeodesicPathDisplay.from_estimator(geodesic, *ends, ax=right, legend=False)
+    display = GeodesicPathDisplay(
+        points=along_geodesic[p],
+        log_density=on_geodesic[p],
+        straight_log_density=on_segment[p],
+    )
+    display.plot(ax=right, legend=False)
+    right.axhline(usual, color="grey", linewidth=0.8, label="99 % of images lie above")
     right.set(xlabel="fraction of length" if p == len(PAIRS) - 1 else "")
-axes[0, 1].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+names = axes[0, 1].get_legend_handles_labels()
+figure.legend(*names, loc="outside upper right", ncols=3, frameon=False)
 
 # %%
 # In the middle of the straight rows are two digits at once, in grey, and their log
 # density is far below that of nearly all images. The geodesics stay above that all the
 # way. From 0 to 6 the loop is drawn in; the 2 becomes an 8 by closing its loops, in
-# black; and the 4 closes to a 9, which by something like an 8 becomes the 9 without an
-# upper stroke that was asked for.
+# black; and the 4 closes to a 9, whose foot is drawn in before it becomes the 9 without
+# an upper stroke that was asked for.
 #
 # A geodesic is no more than its density: the images in between are likely under 40
 # Gaussians in 25 components.

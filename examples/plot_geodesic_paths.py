@@ -77,13 +77,17 @@ from skgengeo.plotting import GeodesicPathDisplay
 figure, (left, right) = plt.subplots(
     ncols=2, figsize=(12, 3.8), layout="constrained", width_ratios=[1.6, 1]
 )
-colors = plt.get_cmap("autumn")(np.linspace(0, 0.8, len(LAMS)))
 around = GeodesicPathDisplay.from_estimator(geodesic, start, end, ax=left)
-for (lam, path), color in zip(paths.items(), colors, strict=True):
-    curve = GeodesicPathDisplay(points=path.points, log_density=path.log_density)
-    options = {"color": color, "label": f"λ = {lam:g}"}
-    curve.plot(left, straight=False, legend=False, **options)
-    curve.plot(right, kind="profile", **options)
+curves = GeodesicPathDisplay(
+    points=[path.points for path in paths.values()],
+    log_density=[path.log_density for path in paths.values()],
+)
+options = {
+    "color": plt.get_cmap("autumn")(np.linspace(0, 0.8, len(LAMS))),
+    "label": [f"λ = {lam:g}" for lam in LAMS],
+}
+curves.plot(left, straight=False, legend=False, **options)
+curves.plot(right, kind="profile", **options)
 segment = around.straight_log_density[0]
 right.plot(np.linspace(0, 1, len(segment)), segment, "k--", label="straight segment")
 right.legend(loc="upper left", bbox_to_anchor=(1, 1))
