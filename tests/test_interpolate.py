@@ -12,7 +12,7 @@ from sklearn.neighbors import KernelDensity, kneighbors_graph
 
 from skgengeo import GenerativeGeodesicDistance, GeodesicInterpolator
 from skgengeo.density import ManifoldParzenWindows, TemperedDensity
-from skgengeo.geometry import GeodesicGraph
+from skgengeo.geometry import GeodesicGraph, _curves
 from skgengeo.geometry._curves import relax, relax_finely
 from skgengeo.geometry._geodesics import geodesics_between
 
@@ -446,7 +446,9 @@ def test_series_are_points_with_names(geodesic):
         named.distance(A[0], y)
 
 
-def test_n_jobs_and_pickling_change_nothing(geodesic):
+def test_n_jobs_and_pickling_change_nothing(geodesic, monkeypatch):
+    monkeypatch.setattr(_curves, "NODE_BATCH", 512)
+    assert len(_curves._curve_batches(20, geodesic.n_nodes, 2)) == 3
     expected = geodesic.path(A, B)
     for other in (interpolator(n_jobs=2), pickle.loads(pickle.dumps(geodesic))):
         for one, two in zip(other.path(A, B), expected, strict=True):
