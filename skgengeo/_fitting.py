@@ -4,8 +4,16 @@ from functools import wraps
 
 from ._compat import _fit_context
 
-# What set_output and set_fit_request of scikit-learn keep in an estimator.
-SETTINGS = {"_sklearn_output_config", "_metadata_request"}
+# What estimators learn in private; other such names are scikit-learn's own.
+PRIVATE = (
+    "_anchors",
+    "_blocks",
+    "_dtype",
+    "_n_features_out",
+    "_reconstruction_error",
+    "_scaling",
+    "_unit",
+)
 
 
 def afresh(fit):
@@ -40,7 +48,7 @@ def afresh(fit):
 
 
 def _forget(estimator):
-    """Delete what a fit has learned: all that has an underscore at either end."""
-    learned = [v for v in vars(estimator) if v.endswith("_") or v.startswith("_")]
-    for name in set(learned) - SETTINGS:
-        delattr(estimator, name)
+    """Delete what a fit has learned."""
+    learned = [v for v in vars(estimator) if v.endswith("_") and not v.startswith("__")]
+    for name in [*learned, *PRIVATE]:
+        vars(estimator).pop(name, None)
