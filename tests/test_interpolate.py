@@ -447,11 +447,11 @@ def test_series_are_points_with_names(geodesic):
 
 
 def test_n_jobs_and_pickling_change_nothing(geodesic, monkeypatch):
-    monkeypatch.setattr(_curves, "NODE_BATCH", 512)
-    assert len(_curves._curve_batches(20, geodesic.n_nodes, 2)) == 3
-    expected = geodesic.path(A, B)
+    monkeypatch.setattr(_curves, "NODE_BATCH", 128)
+    assert len(_curves._curve_batches(6, geodesic.n_nodes, 2)) == 3
+    expected = geodesic.path(A[:6], B[:6])
     for other in (interpolator(n_jobs=2), pickle.loads(pickle.dumps(geodesic))):
-        for one, two in zip(other.path(A, B), expected, strict=True):
+        for one, two in zip(other.path(A[:6], B[:6]), expected, strict=True):
             np.testing.assert_array_equal(one, two)
 
 
