@@ -15,6 +15,7 @@ from skgengeo.geometry._geodesics import (
     frechet_mean,
     geodesics_between,
     refined_lengths,
+    warn_of_lost,
 )
 from skgengeo.geometry._quadrature import Metric
 
@@ -191,9 +192,10 @@ def test_evaluations_of_gradients_are_counted(monkeypatch):
 
 def test_curves_that_have_not_converged_warn():
     graph = normal_graph()
-    with pytest.warns(ConvergenceWarning, match="of 15 curves"):
-        lengths = refined_lengths(graph, *ENDS, max_steps=1)
-    assert (lengths >= refined_lengths(graph, *ENDS) * (1 - 1e-6)).all()
+    hasty = geodesics_between(graph, *ENDS, max_steps=1)
+    with pytest.warns(ConvergenceWarning, match="of 15 curves .* after 1 steps at most"):
+        warn_of_lost(hasty, 1)
+    assert (hasty.lengths >= refined_lengths(graph, *ENDS) * (1 - 1e-6)).all()
 
 
 # Other ways
