@@ -728,13 +728,13 @@ def test_memory_saves_a_fitted_density_too(tmp_path, watched):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "scored_by"),
+    ("metric", "scored_by"),
     [
-        ("gaussian", (KernelSum, "log_density")),
-        ("exponential", (KernelDensity, "score_samples")),
+        ("euclidean", (KernelSum, "log_density")),
+        ("manhattan", (KernelDensity, "score_samples")),
     ],
 )
-def test_memory_finds_a_fitted_tree_again(tmp_path, monkeypatch, kernel, scored_by):
+def test_memory_finds_a_fitted_tree_again(tmp_path, monkeypatch, metric, scored_by):
     # A tree counts its queries, and changes with each.
     rows = []
     score = getattr(*scored_by)
@@ -744,7 +744,7 @@ def test_memory_finds_a_fitted_tree_again(tmp_path, monkeypatch, kernel, scored_
         return score(self, points)
 
     monkeypatch.setattr(*scored_by, counting)
-    density = KernelDensity(bandwidth=0.3, kernel=kernel).fit(X)
+    density = KernelDensity(bandwidth=0.3, metric=metric).fit(X)
     geodesic_distance(density, memory=str(tmp_path)).fit(X)
     first = sum(rows)
     assert first > 0

@@ -79,9 +79,10 @@ def log_density_gradient(
 
     Notes
     -----
-    The gradient is analytic for the sums of Gaussians that
-    :func:`skgengeo.density.log_density` names, by the routine that evaluates these. Any
-    other density may have a method
+    The gradient is analytic for the sums of kernels that
+    :func:`skgengeo.density.log_density` names, by the routine that evaluates these. At
+    its own centre a kernel adds nothing, even where it has a cusp there, and a tophat
+    adds nothing anywhere. Any other density may have a method
     ``score_samples_gradient(X) -> (n_samples, n_features)``, which is used.
     :class:`skgengeo.density.TemperedDensity`, a frozen estimator and a fitted search
     have the gradient of what is in them.

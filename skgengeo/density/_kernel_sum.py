@@ -1,7 +1,13 @@
-"""The log of a weighted sum of Gaussians and its gradient, at many points.
+"""The log of a weighted sum of kernels and its gradient, at many points.
 
-The Gaussians are bounded in blocks of neighbouring centres. A block is left out where
+The kernels are bounded in blocks of neighbouring centres. A block is left out where
 the bound says that all that are left out add up to less than a share of the sum.
+
+Gaussians are matrix products. For other kernels a distance is the root of a sum of
+squared differences in the order of the features, and a kernel is nothing where that is
+not below the bandwidth: both as in scikit-learn, so that the rim is where it has it.
+
+All that is compiled together is in this file: a cache knows whether that has changed.
 """
 
 import math
@@ -12,164 +18,21 @@ from scipy.spatial import cKDTree
 
 # Points that are summed together.
 TILE = 32
-# Kernels in a block, which are bounded together and share an origin.
-BLOCK = 256
-# So few kernels are blocks of one each, and the points are summed in their own order.
+# Of so few kernels the points are summed in their own order.
 FEW, LONG_TILE = 64, 256
-# Squared radius of a block, in variances of its kernels, whose rounding is seen.
-NARROW = 3e4
 # Products that OpenBLAS makes fastest at a time: more are shared among threads.
 PRODUCTS = 2**18
-
-
-def gaussian_blocks(log_weights, centers, variances, directions, residual):
-    """Kernels in blocks of neighbouring centres, laid out for the compiled sum.
-
-    Parameters
-    ----------
-    log_weights : ndarray of shape (n_kernels,)
-        Log of the weight of each.
-    centers : ndarray of shape (n_kernels, n_features)
-        Their means.
-    variances : ndarray of shape (n_kernels, n_directions)
-        Along the leading directions of each covariance.
-    directions : ndarray of shape (n_kernels, n_directions, n_features)
-        These directions, orthonormal.
-    residual : ndarray of shape (n_kernels,)
-        Variance in all other directions.
-
-    Returns
-    -------
-    tuple of tuples of ndarray
-        The kernels, what bounds the blocks, and what bounds the kernels.
-
-    Notes
-    -----
-    A kernel with centre m has at x the exponent
-    ``-(|x - m|^2 / residual - sum_j (w_j . (x - m))^2) / 2`` with directions
-    ``w_j = u_j sqrt(1 / residual - 1 / v_j)``. Of x and m relative to the middle of
-    the block, all that depends on both is one matrix product for a tile of points and
-    some kernels: of the points, or of the monomials of their features, whichever is
-    less work.
-    """
-    d, rank = centers.shape[1], variances.shape[1]
-    log_det = np.log(variances).sum(axis=1) + (d - rank) * np.log(residual)
-    log_norm = log_weights - 0.5 * (d * math.log(2 * math.pi) + log_det)
-    root = np.sqrt(np.maximum(1 / residual[:, None] - 1 / variances, 0.0))
-    widest = np.maximum(variances.max(axis=1, initial=0.0), residual)
-
-    padded, middle, offsets, around = _arranged(log_norm, centers, widest, BLOCK)
-    shape = padded.shape
-    precision = 1 / residual[padded]
-    w = (root[:, :, None] * directions)[padded.ravel()].reshape(*shape, rank, d)
-    less = d * (d + 3) / 2 <= (rank + 1) * (d + 2)
-    layout = _by_monomials if less else _by_features
-    parts = layout(around[1][2], offsets, precision, w)
-    return _in_c_order((middle, *parts), 0.5, around)
-
-
-def sphere_blocks(log_weights, centers, variances):
-    """Spheres in blocks, as `gaussian_blocks` has them.
-
-    Parameters
-    ----------
-    log_weights : ndarray of shape (n_kernels,)
-        Log of the weight of each.
-    centers : ndarray of shape (n_kernels, n_features)
-        Their means.
-    variances : ndarray of shape (n_kernels,)
-        Of each, in any direction.
-
-    Returns
-    -------
-    tuple of tuples of ndarray
-        Blocks of one kernel each where the kernels are few, or too narrow to share an
-        origin without loss of digits.
-    """
-    n, d = centers.shape
-    log_norm = log_weights - 0.5 * d * np.log(2 * math.pi * variances)
-    size = 1 if n <= FEW else BLOCK
-    arranged = _arranged(log_norm, centers, variances, size)
-    radii = (arranged[2] ** 2).sum(axis=2) / variances[arranged[0]]
-    if radii.max() > NARROW:
-        arranged = _arranged(log_norm, centers, variances, 1)
-    padded, middle, offsets, around = arranged
-    nothing = np.empty((*padded.shape, 0, d))
-    parts = _by_features(around[1][2], offsets, 1 / variances[padded], nothing)
-    return _in_c_order((middle, *parts), 0.5, around)
-
-
-def root_blocks(log_weights, centers, roots):
-    """Kernels of any covariances, a block each, as `gaussian_blocks` has them.
-
-    Parameters
-    ----------
-    log_weights : ndarray of shape (n_kernels,)
-        Log of the weight of each.
-    centers : ndarray of shape (n_kernels, n_features)
-        Their means.
-    roots : ndarray of shape (n_kernels, n_features, n_features)
-        Matrices R of which ``R' R`` is the inverse of the covariance.
-
-    Returns
-    -------
-    tuple of tuples of ndarray
-        The exponents ``-|R (x - m)|^2 / 2`` are sums of squares: they lose no digits
-        where a covariance is nearly singular.
-    """
-    d = centers.shape[1]
-    log_det = np.linalg.slogdet(roots)[1]
-    log_norm = log_weights + log_det - 0.5 * d * math.log(2 * math.pi)
-    widest = np.linalg.norm(np.linalg.inv(roots), ord=2, axis=(1, 2)) ** 2
-    padded, middle, offsets, around = _arranged(log_norm, centers, widest, 1)
-    none = np.zeros(padded.shape)
-    parts = _by_features(around[1][2], offsets, none, roots[padded])
-    return _in_c_order((middle, *parts), -0.5, around)
-
-
-def _arranged(log_norm, centers, widest, size):
-    """Kernels in blocks of a size, and what bounds them.
-
-    Returns
-    -------
-    padded : ndarray of int of shape (n_blocks, size)
-        The kernels of each block; those that fill the last one up weigh nothing.
-    middle : ndarray of shape (n_blocks, n_features)
-        Origin of each block.
-    offsets : ndarray of shape (n_blocks, size, n_features)
-        Centres relative to it.
-    around : tuple of two tuples of ndarray
-        What bounds the blocks, and what bounds the kernels.
-    """
-    n, d = centers.shape
-    order = cKDTree(centers, leafsize=size).indices
-    padded = np.r_[order, np.full(-n % size, order[-1])].reshape(-1, size)
-    filled = np.r_[log_norm[order], np.full(padded.size - n, -np.inf)]
-    log_norm, widest = filled.reshape(padded.shape), widest[padded]
-    centers = centers[padded.ravel()].reshape(*padded.shape, d)
-    low, high = centers.min(axis=1), centers.max(axis=1)
-    middle = low + (high - low) / 2
-    around_blocks = (low, high, widest.max(axis=1), log_norm.max(axis=1))
-    around_kernels = (
-        np.ascontiguousarray(centers.transpose(0, 2, 1)),
-        0.5 / widest,
-        log_norm,
-    )
-    offsets = centers - middle[:, None]
-    return padded, middle, offsets, (around_blocks, around_kernels)
-
-
-def _in_c_order(kernels, curvature, around):
-    """All parts of the blocks, and the factor of the squared products.
-
-    In one layout, whatever that of the kernels: the compiled sum is cached once, and
-    the cache would take what it has loaded for that of another layout.
-    """
-    kernels, *around = (
-        tuple(np.ascontiguousarray(part) for part in parts)
-        for parts in (kernels, *around)
-    )
-    return (*kernels, curvature), *around
+# The kernels, and their names in scikit-learn.
+GAUSSIAN, EXPONENTIAL, TOPHAT, EPANECHNIKOV, LINEAR, COSINE = range(6)
+RADIAL = {
+    "exponential": EXPONENTIAL,
+    "tophat": TOPHAT,
+    "epanechnikov": EPANECHNIKOV,
+    "linear": LINEAR,
+    "cosine": COSINE,
+}
+# A right angle, and what it has beyond its double.
+RIGHT_ANGLE, BEYOND = math.pi / 2, 6.123233995736766e-17
 
 
 def log_sum(X, blocks, rtol, *, gradient=False):
@@ -180,7 +43,7 @@ def log_sum(X, blocks, rtol, *, gradient=False):
     X : ndarray of shape (n_points, n_features)
         The points, float64 and in C order.
     blocks : tuple
-        As made by `gaussian_blocks`, `sphere_blocks` or `root_blocks`.
+        As made by one of the functions of `_blocks`.
     rtol : float
         Bound on the relative error of the sum that comes from what is left out.
     gradient : bool, default=False
@@ -211,53 +74,10 @@ def _in_order(values, order):
     return out
 
 
-def _by_features(log_norm, offsets, precision, w):
-    """Products of x with ``m / residual`` and with each ``w_j``.
-
-    Returns
-    -------
-    factors : ndarray of shape (n_blocks, size, 1 + n_directions, n_features)
-        ``m / residual`` and the ``w_j``.
-    shifts : ndarray of shape (n_blocks, size, n_directions)
-        ``w_j . m``.
-    constants, half_precision : ndarray of shape (n_blocks, size)
-        What does not depend on x, and the factor of ``|x|^2``.
-    """
-    return (
-        np.concatenate([(precision[..., None] * offsets)[:, :, None], w], axis=2),
-        np.einsum("bcjd,bcd->bcj", w, offsets),
-        log_norm - 0.5 * precision * (offsets**2).sum(axis=2),
-        0.5 * precision,
-    )
-
-
-def _by_monomials(log_norm, offsets, precision, w):
-    """The exponent as a polynomial: ``-x' A x / 2 + x' A m``, and a constant.
-
-    Returns
-    -------
-    factors : ndarray of shape (n_blocks, size, 1, n_monomials)
-        Coefficients, in the order of `_monomials`.
-    shifts, constants, half_precision : ndarray
-        As in `_by_features`; there are no directions left, and no ``|x|^2``.
-    """
-    n_blocks, size, d = offsets.shape
-    row, column = np.tril_indices(d)
-    times = np.where(row == column, -0.5, -1.0)
-    factors = np.empty((n_blocks, size, 1, len(row) + d))
-    constants = np.empty(log_norm.shape)
-    for b in range(n_blocks):
-        A = precision[b, :, None, None] * np.eye(d) - w[b].transpose(0, 2, 1) @ w[b]
-        linear = np.einsum("cij,cj->ci", A, offsets[b])
-        factors[b, :, 0, : len(row)] = times * A[:, row, column]
-        factors[b, :, 0, len(row) :] = linear
-        constants[b] = log_norm[b] - 0.5 * (linear * offsets[b]).sum(axis=1)
-    nothing = np.empty((n_blocks, size, 0))
-    return factors, nothing, constants, np.zeros_like(constants)
-
-
 @njit(cache=True, nogil=True)
-def _log_sum(X, size, kernels, around_blocks, around_kernels, log_share, out, slopes):
+def _log_sum(
+    X, size, gaussians, around_blocks, around_kernels, radial, log_share, out, slopes
+):
     """Log of the sum of all kernels, those that cannot matter left out.
 
     Tiles of points meet the blocks one by one: first the block with the largest bound,
@@ -265,7 +85,7 @@ def _log_sum(X, size, kernels, around_blocks, around_kernels, log_share, out, sl
     is bound to be less than a share of every sum. Where `slopes` has rows, they become
     the gradients.
     """
-    upper = np.empty(len(kernels[0]))
+    upper = np.empty(len(around_blocks[0]))
     chosen = np.empty(around_kernels[2].shape[1], dtype=np.int64)
     for start in range(0, len(X), size):
         tile = np.ascontiguousarray(X[start : start + size].T)
@@ -273,16 +93,20 @@ def _log_sum(X, size, kernels, around_blocks, around_kernels, log_share, out, sl
         sums = np.full(n, -np.inf), np.zeros(n), np.full(n, -np.inf)
         slope = np.zeros((len(tile), n if len(slopes) > 0 else 0))
         first, last = _box(tile)
-        best = _bound_blocks(first, last, around_blocks, upper)
+        best = _bound_blocks(first, last, around_blocks, radial, upper)
         for k in range(-1, len(upper)):
             b = best if k < 0 else k
             least = sums[2].min() + log_share
-            if k != best and upper[b] > least:
-                count = _choose(first, last, b, around_kernels, least, chosen)
-                if count > 0:
-                    _add_kernels(
-                        tile, b, chosen[:count], kernels, log_share, sums, slope
-                    )
+            if k == best or not upper[b] > least:
+                continue
+            count = _choose(first, last, b, around_kernels, radial, least, chosen)
+            these = chosen[:count]
+            if count > 0 and radial[0] == GAUSSIAN:
+                _add_gaussians(tile, b, these, gaussians, log_share, sums, slope)
+            elif count > 0:
+                _add_radial(
+                    tile, b, these, around_kernels, radial, log_share, sums, slope
+                )
         out[start : start + n] = sums[2]
         if slope.size > 0:
             _write(slope, sums, slopes[start : start + n])
@@ -307,29 +131,41 @@ def _box(tile):
 
 
 @njit(cache=True, nogil=True)
-def _bound_blocks(first, last, around_blocks, upper):
+def _bound_blocks(first, last, around_blocks, radial, upper):
     """Bound the kernels of each block in a box; the block with the largest bound.
 
-    No kernel is wider than a sphere of its largest variance, and no point of the box
+    No Gaussian is wider than a sphere of its largest variance, and no point of the box
     nearer to a centre than the boxes around both.
     """
-    low, high, widest, top = around_blocks
+    low, high, half_precision, top = around_blocks
     best = 0
     for b in range(len(low)):
         square = 0.0
         for a in range(len(first)):
             gap = max(low[b, a] - last[a], first[a] - high[b, a], 0.0)
             square += gap * gap
-        upper[b] = top[b] - 0.5 * square / widest[b]
+        upper[b] = top[b] - _least_decay(square, half_precision[b], radial)
         if upper[b] > upper[best]:
             best = b
     return best
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _least_decay(square, half_precision, radial):
+    """How far the log of a kernel has fallen, at least, at a squared distance."""
+    kernel, bandwidth, _ = radial
+    if kernel == GAUSSIAN:
+        return half_precision * square
+    distance = math.sqrt(square)
+    if kernel == EXPONENTIAL:
+        return distance / bandwidth
+    return 0.0 if distance < bandwidth else np.inf
+
+
 @njit(cache=True, nogil=True)
-def _choose(first, last, b, around_kernels, least, chosen):
+def _choose(first, last, b, around_kernels, radial, least, chosen):
     """Kernels of a block that may be more than `least` somewhere in a box."""
-    centers, half_widest, log_norm = around_kernels
+    centers, half_precision, log_peaks = around_kernels
     size = len(chosen)
     square = np.zeros(size)
     for a in range(len(first)):
@@ -342,13 +178,14 @@ def _choose(first, last, b, around_kernels, least, chosen):
     count = 0
     for c in range(size):
         chosen[count] = c
-        count += log_norm[b, c] - half_widest[b, c] * square[c] > least
+        decay = _least_decay(square[c], half_precision[b, c], radial)
+        count += log_peaks[b, c] - decay > least
     return count
 
 
 @njit(cache=True, nogil=True)
-def _add_kernels(tile, b, chosen, kernels, log_share, sums, slope):
-    """Add kernels of a block to the sums of a tile, some at a time."""
+def _add_gaussians(tile, b, chosen, kernels, log_share, sums, slope):
+    """Add Gaussians of a block to the sums of a tile, some at a time."""
     factors = kernels[1]
     _, _, n_factors, n_powers = factors.shape
     local, square = _relative(tile, kernels[0][b])
@@ -369,7 +206,7 @@ def _add_kernels(tile, b, chosen, kernels, log_share, sums, slope):
         products = np.dot(rows, powers)
         exponents = products.reshape(n, n_factors, n_points)
         _exponents(exponents, b, these, kernels, square)
-        matters = _add(exponents, log_share, scale, *sums)
+        matters = _add_exponentials(exponents, log_share, scale, *sums)
         if wanted and matters.any():
             slope *= scale
             if polynomial:
@@ -433,7 +270,7 @@ def _exponents(products, b, these, kernels, square):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _add(exponents, log_share, scale, peak, total, reached):
+def _add_exponentials(exponents, log_share, scale, peak, total, reached):
     """Add kernels to the sums ``total * exp(peak)``, their logarithm `reached`.
 
     The exponents of a kernel are its first row. Those of kernels that matter, which is
@@ -460,7 +297,7 @@ def _add(exponents, log_share, scale, peak, total, reached):
         total[r] *= scale[r]
     for c in range(len(exponents)):
         if matters[c]:
-            _add_exponentials(exponents[c, 0], highest, total)
+            _exponentiate(exponents[c, 0], highest, total)
     for r in range(len(peak)):
         peak[r] = highest[r]
         reached[r] = highest[r] + math.log(total[r])
@@ -468,7 +305,7 @@ def _add(exponents, log_share, scale, peak, total, reached):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _add_exponentials(values, highest, total):
+def _exponentiate(values, highest, total):
     """Make the values exp(values - highest), and add them to the total.
 
     By a series and eight squarings, which unlike the library's function are compiled
@@ -563,3 +400,124 @@ def _apply_product_rule(parts, local, slope):
                 slope[j, r] += parts[k, r] * local[i, r]
             k += 1
     slope += parts[k:]
+
+
+@njit(cache=True, nogil=True)
+def _add_radial(tile, b, chosen, around_kernels, radial, log_share, sums, slope):
+    """Add kernels of a block to the sums of a tile."""
+    centers, _, log_peaks = around_kernels
+    peaks = log_peaks[b][chosen]
+    distances = _distances(tile, centers[b], chosen)
+    pulls = np.zeros((len(chosen) if slope.size > 0 else 0, tile.shape[1]))
+    if radial[0] == EXPONENTIAL:
+        _add_tails(distances, peaks, radial, log_share, sums, slope, pulls)
+    else:
+        _add_compact(distances, peaks, radial, sums, pulls)
+    for c in range(len(pulls)):
+        for a in range(len(tile)):
+            center = centers[b, a, chosen[c]]
+            for r in range(tile.shape[1]):
+                slope[a, r] += pulls[c, r] * (center - tile[a, r])
+
+
+@njit(cache=True, nogil=True)
+def _distances(tile, centers, chosen):
+    """Distance of each point from each chosen centre."""
+    out = np.zeros((len(chosen), tile.shape[1]))
+    for c in range(len(chosen)):
+        square = out[c]
+        for a in range(len(tile)):
+            center = centers[a, chosen[c]]
+            for r in range(len(square)):
+                gap = tile[a, r] - center
+                square[r] += gap * gap
+        for r in range(len(square)):
+            square[r] = math.sqrt(square[r])
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_tails(distances, peaks, radial, log_share, sums, slope, pulls):
+    """Add exponential kernels, as exponents: far away they would be zero."""
+    bandwidth = radial[1]
+    n_kernels, n_points = distances.shape
+    exponents, scale = np.empty((n_kernels, 1, n_points)), np.ones(n_points)
+    for c in range(n_kernels):
+        for r in range(n_points):
+            exponents[c, 0, r] = peaks[c] - distances[c, r] / bandwidth
+    matters = _add_exponentials(exponents, log_share, scale, *sums)
+    for a in range(len(slope)):
+        for r in range(slope.shape[1]):
+            slope[a, r] *= scale[r]
+    for c in range(len(pulls)):
+        if matters[c]:
+            for r in range(n_points):
+                away = bandwidth * distances[c, r]
+                pulls[c, r] = exponents[c, 0, r] / away if away > 0.0 else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_compact(distances, peaks, radial, sums, pulls):
+    """Add kernels that end at the bandwidth, relative to the highest peak of all."""
+    kernel, bandwidth, top = radial
+    _, total, reached = sums
+    values = np.empty(len(total))
+    for c in range(len(peaks)):
+        weight = math.exp(peaks[c] - top)
+        _kernel_values(kernel, bandwidth, distances[c], values)
+        for r in range(len(total)):
+            total[r] += weight * values[r]
+        if len(pulls) > 0:
+            _kernel_pulls(kernel, bandwidth, distances[c], pulls[c])
+            for r in range(len(total)):
+                pulls[c, r] *= weight
+    for r in range(len(total)):
+        reached[r] = top + math.log(total[r]) if total[r] > 0.0 else -np.inf
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _kernel_values(kernel, h, distance, out):
+    """Kernels that end at h, relative to their peak."""
+    if kernel == TOPHAT:
+        for r in range(len(out)):
+            out[r] = 1.0 if distance[r] < h else 0.0
+    elif kernel == EPANECHNIKOV:
+        for r in range(len(out)):
+            value = 1.0 - distance[r] * distance[r] / (h * h)
+            out[r] = value if distance[r] < h else 0.0
+    elif kernel == LINEAR:
+        for r in range(len(out)):
+            value = 1.0 - distance[r] / h
+            out[r] = value if distance[r] < h else 0.0
+    else:
+        # The cosine is the sine of the rest of the right angle: exact at the rim too.
+        for r in range(len(out)):
+            rest = RIGHT_ANGLE - RIGHT_ANGLE * distance[r] / h + BEYOND
+            out[r] = _sine(rest) if distance[r] < h else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _kernel_pulls(kernel, h, distance, out):
+    """Slopes towards the centre, by the distance from it; at a cusp there is none."""
+    if kernel == EPANECHNIKOV:
+        for r in range(len(out)):
+            out[r] = 2.0 / (h * h) if distance[r] < h else 0.0
+    elif kernel == LINEAR:
+        for r in range(len(out)):
+            pull = 1.0 / (h * distance[r])
+            out[r] = pull if 0.0 < distance[r] < h else 0.0
+    elif kernel == COSINE:
+        for r in range(len(out)):
+            slope = RIGHT_ANGLE / h * _sine(RIGHT_ANGLE * distance[r] / h)
+            out[r] = slope / distance[r] if 0.0 < distance[r] < h else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _sine(angle):
+    """Sine from 0 to a right angle, by a series: compiled to vector instructions."""
+    c3, c5, c7, c9 = 1 / 6, 1 / 120, 1 / 5040, 1 / 362880
+    c11, c13, c15 = 1 / 39916800, 1 / 6227020800, 1 / 1307674368000
+    c17, c19, c21 = 1 / 355687428096e3, 1 / 121645100408832e3, 1 / 5109094217170944e4
+    t = angle * angle
+    rest = c11 - t * (c13 - t * (c15 - t * (c17 - t * (c19 - t * c21))))
+    return angle * (1.0 - t * (c3 - t * (c5 - t * (c7 - t * (c9 - t * rest)))))

@@ -16,7 +16,8 @@ from .._batching import row_batches
 from .._compat import Interval, StrOptions
 from .._fitting import afresh
 from .._floats import check_extent
-from ._kernel_sum import gaussian_blocks, log_sum
+from ._blocks import gaussian_blocks
+from ._kernel_sum import log_sum
 from ._sums import KernelSum
 
 # Variance below this share of the mean local variance is rounding, not data.

@@ -55,12 +55,12 @@ def log_density(density, X, *, n_jobs=None, verbose=False):
 
     Notes
     -----
-    Sums of Gaussians are evaluated by one compiled routine, in threads, to 1e-10
+    Sums of kernels are evaluated by one compiled routine, in threads, to 1e-10
     relative to 1 or to log p (:class:`skgengeo.density.ManifoldParzenWindows` to its
     own `rtol`):
 
-    - :class:`sklearn.neighbors.KernelDensity` with its Gaussian kernel and the
-      Euclidean metric,
+    - :class:`sklearn.neighbors.KernelDensity` of any kernel, with the Euclidean
+      metric,
     - :class:`sklearn.mixture.GaussianMixture` and
       :class:`sklearn.mixture.BayesianGaussianMixture` of any covariances,
     - :class:`scipy.stats.gaussian_kde`,
@@ -71,8 +71,10 @@ def log_density(density, X, *, n_jobs=None, verbose=False):
     Of a `KernelDensity` that is the sum of all kernels: `score_samples` of scikit-learn
     has the error that `rtol` and `atol` allow, and with more samples than `leaf_size`
     it is wrong where the density is below some 1e-10 of a kernel's peak, by
-    cancellation. All other densities, subclasses of these among them, are evaluated by
-    their own ``score_samples``.
+    cancellation, or finite where the density is zero. The constant factor is
+    scikit-learn's: that of its cosine kernel belongs to a density in odd dimensions
+    only. All other densities, subclasses of these among them, are evaluated by their
+    own ``score_samples``.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """Which densities are sums of kernels, and these laid out for the compiled sum."""
 
-from functools import reduce
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +11,16 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.neighbors import KernelDensity
 from sklearn.utils.validation import check_is_fitted
 
-from ._kernel_sum import log_sum, root_blocks, sphere_blocks
+from ._blocks import radial_blocks, root_blocks, sphere_blocks
+from ._kernel_sum import log_sum
 from ._protocol import _LogPdfDensity
 
 # What a sum leaves out: its logarithm is that of score_samples to 1e-10.
 RTOL = 1e-11
 # Parameters of a Minkowski metric that is Euclidean.
 POWER_TWO = (None, {}, {"p": 2})
+# Weights as far apart as the exponential of this would be lost in a plain sum.
+RANGE = 500.0
 SEARCHES = GridSearchCV | RandomizedSearchCV
 
 
@@ -115,15 +118,38 @@ def innermost(density):
 
 def _of_kernel_density(kde):
     euclidean = kde.metric in ("euclidean", "l2", "minkowski", "p")
-    if kde.kernel != "gaussian" or not euclidean or kde.metric_params not in POWER_TWO:
+    if not euclidean or kde.metric_params not in POWER_TWO:
         return None
     centers, weights = np.asarray(kde.tree_.data), kde.tree_.sample_weight
     weights = np.ones(len(centers)) if weights is None else np.asarray(weights)
     with np.errstate(divide="ignore"):
         log_weights = np.log(weights / weights.sum())
-    variances = np.full(len(centers), float(kde.bandwidth_) ** 2)
-    blocks = _weighted(sphere_blocks, log_weights, centers, variances)
+    if kde.kernel == "gaussian":
+        variances = np.full(len(centers), float(kde.bandwidth_) ** 2)
+        blocks = _weighted(sphere_blocks, log_weights, centers, variances)
+        return KernelSum(type(kde).__name__, blocks)
+    return _of_radial_kernels(kde, log_weights, centers)
+
+
+def _of_radial_kernels(kde, log_weights, centers):
+    log_peak = _log_peak(kde, centers.shape[1])
+    spread = np.ptp(log_weights[log_weights > -np.inf])
+    if not np.isfinite(log_peak) or spread > RANGE:
+        return None
+    blocks_of = partial(radial_blocks, kde.kernel, bandwidth=kde.bandwidth_)
+    blocks = _weighted(blocks_of, log_peak + log_weights, centers)
     return KernelSum(type(kde).__name__, blocks)
+
+
+def _log_peak(kde, n_features):
+    """Log density that scikit-learn gives a single sample at itself.
+
+    In even dimensions the factor of its cosine kernel is not that of a density, and
+    in some of them no number.
+    """
+    origin = np.zeros((1, n_features))
+    alone = KernelDensity(kernel=kde.kernel, bandwidth=kde.bandwidth_).fit(origin)
+    return alone.score_samples(origin)[0]
 
 
 def _of_gaussian_kde(kde):

@@ -55,7 +55,6 @@ SUMS = {name: model.set_params(random_state=0) for name, model in mixtures()} | 
     "TemperedDensity": TemperedDensity(ManifoldParzenWindows(rtol=1e-12)),
 }
 OTHERS = {
-    "Epanechnikov": KernelDensity(kernel="epanechnikov", bandwidth=20.0),
     "Manhattan": KernelDensity(metric="manhattan", bandwidth=2.0, leaf_size=1000),
     "Pipeline": make_pipeline(StandardScaler(), KDE),
 }

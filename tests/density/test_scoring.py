@@ -50,6 +50,8 @@ def test_batches_follow_working_memory(watched):
 
 SUMS = {
     "KernelDensity": KernelDensity(bandwidth=0.3),
+    "KernelDensity, tails": KernelDensity(bandwidth=0.3, kernel="exponential"),
+    "KernelDensity, compact": KernelDensity(bandwidth=0.9, kernel="cosine"),
     "GaussianMixture": GaussianMixture(3, random_state=0),
     "ManifoldParzenWindows": ManifoldParzenWindows(),
     "TemperedDensity": TemperedDensity(),

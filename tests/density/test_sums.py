@@ -13,7 +13,7 @@ from skgengeo.density import (
     log_density,
     log_density_gradient,
 )
-from skgengeo.density._kernel_sum import root_blocks, sphere_blocks
+from skgengeo.density._blocks import radial_blocks, root_blocks, sphere_blocks
 from skgengeo.density._sums import kernel_sum_of
 
 from ._kernel_sums import (
@@ -56,22 +56,20 @@ class Flatter(TemperedDensity):
 
 
 @pytest.mark.parametrize(
-    "model", [OfItsOwn(2, random_state=0), Kernels(), Windows(), Flatter(KDE)]
+    "model",
+    [
+        OfItsOwn(2, random_state=0),
+        Kernels(),
+        Kernels(kernel="linear", bandwidth=30.0),
+        Windows(),
+        Flatter(KDE),
+    ],
 )
 def test_subclasses_go_by_their_own_scores(model):
     density = clone(model).fit(two_groups(2))
     assert kernel_sum_of(density) is None
     np.testing.assert_array_equal(
         log_density(density, among(2)), density.score_samples(among(2))
-    )
-
-
-@pytest.mark.parametrize("kernel", ["tophat", "exponential", "linear"])
-def test_other_kernels_are_no_gaussians(kernel):
-    density = KernelDensity(kernel=kernel, bandwidth=3.0).fit(two_groups(2))
-    assert kernel_sum_of(density) is None
-    np.testing.assert_array_equal(
-        log_density(density, two_groups(2)), density.score_samples(two_groups(2))
     )
 
 
@@ -178,6 +176,7 @@ def test_sums_of_any_layout_are_laid_out_alike():
     of_sums = [
         sphere_blocks(log_weights, centers, variances),
         root_blocks(log_weights, centers, roots),
+        radial_blocks("linear", log_weights, centers, 1.0),
         *(FITTED["ManifoldParzenWindows", d]._blocks for d in DIMENSIONS),
     ]
     for blocks in of_sums:
