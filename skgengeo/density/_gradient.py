@@ -16,6 +16,7 @@ from ._scoring import (
     _nameless_points,
     checked_points,
     log_density,
+    scores,
 )
 from ._sums import innermost, kernel_sum_of
 
@@ -80,9 +81,9 @@ def log_density_gradient(
     Notes
     -----
     The gradient is analytic for the sums of kernels that
-    :func:`skgengeo.density.log_density` names, by the routine that evaluates these. At
-    its own centre a kernel adds nothing, even where it has a cusp there, and a tophat
-    adds nothing anywhere. Any other density may have a method
+    :func:`skgengeo.density.log_density` names, pipelines excepted, by the routine that
+    evaluates these. At its own centre a kernel adds nothing, even where it has a cusp
+    there, and a tophat adds nothing anywhere. Any other density may have a method
     ``score_samples_gradient(X) -> (n_samples, n_features)``, which is used.
     :class:`skgengeo.density.TemperedDensity`, a frozen estimator and a fitted search
     have the gradient of what is in them.
@@ -159,7 +160,7 @@ def gradient_of(density, kernel_sum=None):
         What is the same for all points is made once, here.
     """
     kernel_sum = kernel_sum_of(density) if kernel_sum is None else kernel_sum
-    if kernel_sum is not None:
+    if kernel_sum is not None and not kernel_sum.steps:
         return Gradient(partial(_summed, kernel_sum), True, True)
     density = innermost(density)
     model = density.model if isinstance(density, _ForeignDensity) else density
@@ -167,7 +168,7 @@ def gradient_of(density, kernel_sum=None):
         return model._gradient()
     if hasattr(model, METHOD):
         return Gradient(partial(_by_method, density, model), True, False)
-    return Gradient(partial(_by_differences, density), False, False)
+    return Gradient(partial(_by_differences, density, kernel_sum), False, False)
 
 
 def _summed(kernel_sum, X, scale):
@@ -222,9 +223,10 @@ def _checked_gradient(density, model, X):
     return found
 
 
-def _by_differences(density, X, scale):
-    """Central differences of ``log_density``, where the density is not zero."""
-    values = log_density(density, X)
+def _by_differences(density, kernel_sum, X, scale):
+    """Central differences of the log density, where the density is not zero."""
+    score = partial(scores, density, kernel_sum=kernel_sum)
+    values = score(X)
     gradients = np.zeros(X.shape)
     inside = np.flatnonzero(np.isfinite(values))
     single = _is_single(values[inside], X)
@@ -232,7 +234,7 @@ def _by_differences(density, X, scale):
     for some in row_batches(len(inside), row_bytes=4 * 8 * X.shape[1] ** 2):
         rows = inside[some]
         gradients[rows] = _differences(
-            density, X[rows], values[rows], steps[rows], single
+            score, X[rows], values[rows], steps[rows], single
         )
     return values, gradients
 
@@ -275,14 +277,14 @@ def _checked_scale(scale, X):
     return np.broadcast_to(scale, X.shape[1])
 
 
-def _differences(density, X, values, steps, single):
+def _differences(score, X, values, steps, single):
     n, d = X.shape
     kind = np.float32 if single else np.float64
     ends = np.array([(X + steps).T, (X - steps).T]).astype(kind).astype(np.float64)
     points = np.broadcast_to(X, (2, d, n, d)).copy()
     for a in range(d):
         points[:, a, :, a] = ends[:, a]
-    found = log_density(density, points.reshape(-1, d)).reshape(2, d, n)
+    found = score(points.reshape(-1, d)).reshape(2, d, n)
     inside = np.isfinite(found)
     ends, found = np.where(inside, ends, X.T), np.where(inside, found, values)
     # No difference where the density is zero on both sides.

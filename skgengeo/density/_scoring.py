@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from .._batching import row_batches
 from ._protocol import _name, _speaks_for_itself, check_names, check_scores
-from ._sums import kernel_sum_of
+from ._sums import innermost, kernel_sum_of
 
 # Densities that are called in threads get batches of this many rows.
 THREAD_BATCH = 8192
@@ -66,7 +67,8 @@ def log_density(density, X, *, n_jobs=None, verbose=False):
     - :class:`scipy.stats.gaussian_kde`,
     - :class:`skgengeo.density.ManifoldParzenWindows`, and
       :class:`skgengeo.density.TemperedDensity` of any of these,
-    - a frozen estimator or a fitted search that has one of these in it.
+    - a frozen estimator or a fitted search that has one of these in it, and a pipeline
+      that ends in one: its steps before that transform the points in one thread.
 
     Of a `KernelDensity` that is the sum of all kernels: `score_samples` of scikit-learn
     has the error that `rtol` and `atol` allow, and with more samples than `leaf_size`
@@ -115,7 +117,10 @@ def scores(density, X, kernel_sum, *, n_jobs=None, verbose=False):
             function = partial(_foreign_scores, density)
             batches = row_batches(len(X), row_bytes=FOREIGN_ROW_BYTES)
             return _in_batches(density, function, X, batches, 1, verbose)
-    X = checked_points(density, X)
+    if kernel_sum.steps:
+        X = _transformed(density, kernel_sum, X)
+    else:
+        X = checked_points(density, X)
     batches = row_batches(len(X), size=THREAD_BATCH)
     return _in_batches(density, kernel_sum.log_density, X, batches, n_jobs, verbose)
 
@@ -139,6 +144,26 @@ def checked_points(density, X):
     return check_array(X, dtype=np.float64, order="C", ensure_min_samples=0)
 
 
+def _transformed(density, kernel_sum, X):
+    """Points as the last step of a pipeline sees them."""
+    if not isinstance(innermost(density), Pipeline):
+        # It looks at the names itself.
+        check_names(density, getattr(X, "columns", None))
+    transform = partial(_through, kernel_sum.steps)
+    with FOREIGN_LOCK, _nameless_points(density):
+        parts = [
+            _called(density, transform, X[rows])
+            for rows in row_batches(len(X), row_bytes=FOREIGN_ROW_BYTES)
+        ]
+    return np.concatenate([*parts, np.empty((0, kernel_sum.n_features))])
+
+
+def _through(steps, X):
+    for step in steps:
+        X = step.transform(X)
+    return check_array(X, dtype=np.float64)
+
+
 def _in_batches(density, function, X, batches, n_jobs, verbose):
     values = Parallel(n_jobs=n_jobs, require="sharedmem")(
         delayed(_checked_scores)(density, function, X[rows], rows.start)
@@ -158,19 +183,22 @@ def _nameless_points(density):
         yield
 
 
-def _foreign_scores(density, X):
-    name = _name(density)
+def _called(density, function, X):
     try:
-        values = density.score_samples(X)
+        return function(X)
     except Exception as error:
         if _speaks_for_itself(density, error):
             raise
         raise ValueError(
-            f"The density {name} raised {type(error).__name__} on an array of shape "
-            f"{X.shape}: {str(error).rstrip('.')}. It has to score any finite points "
-            f"of {X.shape[1]} features."
+            f"The density {_name(density)} raised {type(error).__name__} on an array "
+            f"of shape {X.shape}: {str(error).rstrip('.')}. It has to score any finite "
+            f"points of {X.shape[1]} features."
         ) from error
-    values = np.asarray(values)
+
+
+def _foreign_scores(density, X):
+    name = _name(density)
+    values = np.asarray(_called(density, density.score_samples, X))
     if values.shape != (len(X),):
         raise ValueError(
             f"The density {name} returned an array of shape {values.shape} for X of "

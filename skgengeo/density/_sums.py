@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import radial_blocks, root_blocks, sphere_blocks
@@ -29,7 +30,8 @@ class KernelSum(NamedTuple):
 
     `blocks` are those of ``root @ x`` where that is not None: a root makes spheres of
     Gaussians of one covariance. `rtol` bounds the share of the sum that is left out.
-    The log density is divided by the `temperatures`, one after the other.
+    The log density is divided by the `temperatures`, one after the other. Its points
+    are those that come out of `steps`, the fitted transformers of a pipeline.
     """
 
     name: str
@@ -37,6 +39,12 @@ class KernelSum(NamedTuple):
     rtol: float = RTOL
     root: np.ndarray | None = None
     temperatures: tuple = ()
+    steps: tuple = ()
+
+    @property
+    def n_features(self):
+        """Number of features that the sum sees."""
+        return self.blocks[0][0].shape[1]
 
     def log_density(self, X):
         """Log density at each row of X, float64 and in C order."""
@@ -59,11 +67,10 @@ class KernelSum(NamedTuple):
         return reduce(np.divide, self.temperatures, values)
 
     def _seen(self, X):
-        n_features = self.blocks[0][0].shape[1]
-        if X.shape[1] != n_features:
+        if X.shape[1] != self.n_features:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {self.name} was fitted on "
-                f"{n_features}. Pass the features of the density, in their order."
+                f"{self.n_features}. Pass the features of the density, in their order."
             )
         return X if self.root is None else X @ self.root.T
 
@@ -88,6 +95,8 @@ def kernel_sum_of(density):
         return density._kernel_sum()
     if kind is _LogPdfDensity:
         return _of_gaussian_kde(density.model)
+    if kind is Pipeline:
+        return _of_pipeline(density)
     if kind not in MAKERS:
         return None
     check_is_fitted(density)
@@ -114,6 +123,15 @@ def innermost(density):
             density = density.best_estimator_
         else:
             return density
+
+
+def _of_pipeline(pipeline):
+    *steps, last = (step for _, step in pipeline.steps)
+    kernel_sum = kernel_sum_of(last)
+    if kernel_sum is None:
+        return None
+    steps = [step for step in steps if step not in (None, "passthrough")]
+    return kernel_sum._replace(steps=(*steps, *kernel_sum.steps))
 
 
 def _of_kernel_density(kde):

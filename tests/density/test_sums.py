@@ -1,10 +1,18 @@
+import threading
+
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from skgengeo.density import (
     ManifoldParzenWindows,
@@ -34,7 +42,8 @@ from ._kernel_sums import (
 
 @pytest.mark.parametrize("key", FITTED, ids=named)
 def test_what_is_a_sum_of_kernels(key):
-    assert (kernel_sum_of(FITTED[key]) is not None) == (key in ANALYTIC)
+    is_sum = key in ANALYTIC or key[0] == "Pipeline"
+    assert (kernel_sum_of(FITTED[key]) is not None) == is_sum
 
 
 class Kernels(KernelDensity):
@@ -90,6 +99,117 @@ def test_wrappers_are_looked_through(wrap):
     np.testing.assert_array_equal(
         log_density(wrap(density), among(2)), log_density(density, among(2))
     )
+
+
+# Pipelines that end in one
+
+
+class Doubling(TransformerMixin, BaseEstimator):
+    """Twice the points; notes its threads, and has nothing to be fitted."""
+
+    def __init__(self, threads=None):
+        self.threads = threads
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        self.threads.append(threading.get_ident())
+        return 2 * X
+
+
+KERNELS = KernelDensity(bandwidth=0.7, kernel="exponential", leaf_size=1000)
+PIPELINES = {
+    "scaled": make_pipeline(StandardScaler(), KDE),
+    "without a step": make_pipeline("passthrough", None, KERNELS),
+    "alone": make_pipeline(KERNELS),
+    "two steps": make_pipeline(StandardScaler(), PCA(1), KERNELS),
+    "of pipelines": make_pipeline(
+        make_pipeline(StandardScaler(), PCA()),
+        make_pipeline(PolynomialFeatures(), GaussianMixture(2, random_state=0)),
+    ),
+    "of a search": make_pipeline(
+        StandardScaler(), GridSearchCV(KDE, {"bandwidth": [0.3, 0.5]}, cv=2)
+    ),
+    "of frames": make_pipeline(
+        StandardScaler(), PCA().set_output(transform="pandas"), KERNELS
+    ),
+    "tempered": make_pipeline(StandardScaler(), TemperedDensity(KDE, temperature=3.0)),
+}
+
+
+@pytest.mark.parametrize("wrap", [as_density, lambda density: density])
+@pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
+def test_pipelines_transform_what_their_last_step_sums(pipeline, wrap):
+    X, Q = two_groups(2), among(2)
+    density = wrap(clone(pipeline).fit(X))
+    assert kernel_sum_of(density) is not None
+    found = log_density(density, Q)
+    assert_log_density(found, density.score_samples(Q))
+    np.testing.assert_array_equal(log_density(density, Q, n_jobs=2), found)
+    flat = TemperedDensity(density, temperature=2.0).fit(X)
+    np.testing.assert_array_equal(log_density(flat, Q), found / 2)
+
+
+def test_pipelines_of_their_own_scores():
+    class Own(Pipeline):
+        def score_samples(self, X):
+            return 2 * super().score_samples(X)
+
+    own = Own([("scale", StandardScaler()), ("density", KDE)]).fit(two_groups(2))
+    other = make_pipeline(StandardScaler(), clone(KDE).set_params(metric="manhattan"))
+    for density in (own, other.fit(two_groups(2))):
+        assert kernel_sum_of(density) is None
+        np.testing.assert_array_equal(
+            log_density(density, among(2)), density.score_samples(among(2))
+        )
+
+
+def test_steps_of_a_pipeline_run_in_one_thread():
+    threads = []
+    density = make_pipeline(Doubling(threads), KDE).fit(two_groups(2))
+    threads.clear()
+    found = log_density(density, among(2), n_jobs=2)
+    assert threads == [threading.get_ident()]
+    np.testing.assert_array_equal(found, log_density(density[-1], 2 * among(2)))
+    with config_context(working_memory=1):
+        log_density(density, np.zeros((60, 2)))
+    assert len(threads) == 4
+
+
+def test_the_gradient_of_a_pipeline_is_that_of_its_log_density():
+    density = make_pipeline(StandardScaler(), KERNELS).fit(two_groups(2))
+    Q, scale = among(2)[60:], density[0].scale_
+    inner = log_density_gradient(density[-1], density[0].transform(Q))
+    found = log_density_gradient(density, Q)
+    np.testing.assert_allclose(found, inner / scale, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("Q", "message"),
+    [
+        (np.zeros((5, 3)), r"Pipeline raised ValueError.*\(5, 3\): X has 3 features"),
+        (np.full((5, 2), np.nan), "Pipeline raised ValueError.*contains NaN"),
+    ],
+)
+def test_points_of_pipelines_are_checked(Q, message):
+    with pytest.raises(ValueError, match=message):
+        log_density(FITTED["Pipeline", 2], Q)
+
+
+def test_steps_of_a_pipeline_look_at_names_themselves():
+    frame = pd.DataFrame(two_groups(2), columns=["a", "b"])
+    other_order = frame[["b", "a"]]
+    by_name = ColumnTransformer([("scale", StandardScaler(), ["b", "a"])])
+    found = log_density(make_pipeline(by_name, KDE).fit(frame), other_order)
+    by_place = make_pipeline(StandardScaler(), KDE).fit(other_order)
+    np.testing.assert_array_equal(found, log_density(by_place, other_order))
+    with pytest.raises(ValueError, match=r"Pipeline raised ValueError.*names should"):
+        log_density(by_place, frame)
+    nameless = make_pipeline(StandardScaler(), KDE).fit(two_groups(2))
+    tempered = TemperedDensity(nameless, temperature=2.0).fit(frame)
+    with pytest.raises(ValueError, match=r"\['a', 'b'\], and X has \['b', 'a'\]"):
+        log_density(tempered, other_order)
 
 
 # Its logarithm
