@@ -20,11 +20,11 @@ NO_FMM := scikit-fmm could not be installed (it is built with a C++ compiler), s
 	tests against fast marching will be skipped. The log:
 
 export MPLBACKEND := Agg
-# Each environment keeps its own compiled kernels, and others of each cost, which is
-# compiled into kernels of other files: numba looks at these alone.
-COST := $(firstword $(shell cksum skgengeo/geometry/_cost.py))
-export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV)/numba-$(COST)
-test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV_OLDEST)/numba-$(COST)
+# Each environment keeps its own compiled kernels, and others of each cost and energy,
+# which are compiled into kernels of other files: numba looks at these alone.
+SHARED := $(firstword $(shell cat skgengeo/geometry/_cost.py skgengeo/geometry/_energy.py | cksum))
+export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV)/numba-$(SHARED)
+test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV_OLDEST)/numba-$(SHARED)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -12,7 +12,7 @@ from sklearn.neighbors import KernelDensity, kneighbors_graph
 
 from skgengeo import GenerativeGeodesicDistance, GeodesicInterpolator
 from skgengeo.density import ManifoldParzenWindows, TemperedDensity
-from skgengeo.geometry import GeodesicGraph, _curves
+from skgengeo.geometry import GeodesicGraph, _descent
 from skgengeo.geometry._curves import relax, relax_finely
 from skgengeo.geometry._geodesics import geodesics_between
 
@@ -447,8 +447,8 @@ def test_series_are_points_with_names(geodesic):
 
 
 def test_n_jobs_and_pickling_change_nothing(geodesic, monkeypatch):
-    monkeypatch.setattr(_curves, "NODE_BATCH", 128)
-    assert len(_curves._curve_batches(6, geodesic.n_nodes, 2)) == 3
+    monkeypatch.setattr(_descent, "NODE_BATCH", 128)
+    assert len(_descent._curve_batches(6, geodesic.n_nodes, 2)) == 3
     expected = geodesic.path(A[:6], B[:6])
     for other in (interpolator(n_jobs=2), pickle.loads(pickle.dumps(geodesic))):
         for one, two in zip(other.path(A[:6], B[:6]), expected, strict=True):

@@ -393,7 +393,7 @@ def test_on_the_line_relaxed_distances_are_the_integral(density, lam):
 
 
 @pytest.mark.parametrize("lam", LAMS)
-@pytest.mark.parametrize("d", [10, 50])
+@pytest.mark.parametrize("d", [10, 50, 100])
 def test_around_a_gaussian_relaxed_distances_are_exact(d, lam):
     X = scattered(60, d)
     geodesic = GeodesicInterpolator(gaussian_log_density, lam=lam).fit(X)

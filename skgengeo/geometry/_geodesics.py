@@ -4,20 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.spatial.distance import cdist
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import pairwise_distances_argmin_min
 
 from .._batching import row_batches
 from .._warnings import warn
 from ._cost import log_cost
-from ._curves import (
-    COARSE,
-    ArcLengths,
-    descended,
-    energies_at,
-    points_at,
-    relax_finely,
-)
+from ._curves import COARSE, ArcLengths, points_at, relax_finely
+from ._descent import descended
+from ._energy import energies_at
 from ._shortest_paths import Seeds
 
 # Of a relaxation, unless another number is asked for.
@@ -146,7 +141,7 @@ def _detours(graph, P, Q, seeds, targets, paths, rows):
         around += graph.distances_from(targets.take(some))
         for row, sums in zip(some, around, strict=True):
             near = np.flatnonzero(sums <= (1 + DETOUR) * sums.min())
-            gap = cdist(graph.X[near], paths[row]).min(axis=1)
+            gap = pairwise_distances_argmin_min(graph.X[near], paths[row])[1]
             step = np.linalg.norm(np.diff(paths[row], axis=0), axis=1).max()
             if gap.max() > step:
                 by[row] = near[gap.argmax()]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skgengeo.geometry import _curves
+from skgengeo.geometry import _descent
 from skgengeo.geometry._curves import (
     arc_lengths,
     curve_lengths,
@@ -366,7 +366,7 @@ def test_batches_of_curves_change_nothing(monkeypatch):
         del row_bytes, size
         return [slice(k, min(k + 3, n_rows)) for k in range(0, n_rows, 3)]
 
-    monkeypatch.setattr(_curves, "row_batches", by_three)
+    monkeypatch.setattr(_descent, "row_batches", by_three)
     found = mixture.relax(starts, metric)
     np.testing.assert_allclose(found.curves, expected.curves, rtol=1e-9)
     assert found.n_gradients == expected.n_gradients
@@ -552,98 +552,3 @@ def test_units_change_nothing(scale):
         found.lengths.totals / scale, expected.lengths.totals, rtol=1e-6
     )
     np.testing.assert_array_equal(found.n_steps, expected.n_steps)
-
-
-# The parts of Newton's method
-
-
-def random_blocks(n, d, seed=0):
-    """Blocks of a positive definite block-tridiagonal matrix, and the matrix."""
-    rng = np.random.default_rng(seed)
-    factor = np.zeros((n * d, n * d))
-    for k in range(n):
-        own = slice(k * d, (k + 1) * d)
-        factor[own, own] = rng.normal(size=(d, d)) + 3 * np.eye(d)
-        if k:
-            factor[own, (k - 1) * d : k * d] = rng.normal(size=(d, d))
-    dense = factor @ factor.T
-    four = dense.reshape(n, d, n, d)
-    diagonal = np.stack([four[k, :, k] for k in range(n)])
-    beside = np.zeros((n, d, d))
-    for k in range(n - 1):
-        beside[k] = four[k, :, k + 1]
-    return diagonal, beside, dense
-
-
-@pytest.mark.parametrize(("n", "d"), [(1, 1), (1, 3), (6, 1), (5, 2), (7, 4)])
-def test_the_solver_solves(n, d):
-    diagonal, beside, dense = random_blocks(n, d)
-    right = np.random.default_rng(1).normal(size=(n, d))
-    z = right.copy()
-    assert _curves._solve(diagonal, beside, z)
-    np.testing.assert_allclose(dense @ z.ravel(), right.ravel(), rtol=1e-7, atol=1e-9)
-
-
-def test_the_solver_tells_what_is_not_positive_definite():
-    diagonal, beside, dense = random_blocks(5, 2)
-    shift = np.linalg.eigvalsh(dense)[0]
-    for share, definite in ((0.9, True), (1.1, False)):
-        moved = diagonal - share * shift * np.eye(2)
-        assert _curves._solve(moved, beside.copy(), np.ones((5, 2))) is definite
-
-
-@pytest.mark.parametrize(("lam", "exponent"), [(0.0, 1.0), (0.1, 1.0), (1.0, 0.5)])
-def test_derivatives_of_the_energy_are_those_of_differences(lam, exponent):
-    """A Gaussian, whose Hessian is known."""
-    d, n_nodes, step = 3, 6, 1e-5
-    metric = Metric(lam, -1.0, exponent)
-    x = np.random.default_rng(0).normal(size=(n_nodes, d))
-
-    def evaluated(x):
-        points = x[None]
-        values = _curves._evaluated(
-            points, lambda X: (-(X**2).sum(axis=1) / 2, -X), metric
-        )
-        return [value[0] for value in values]
-
-    def energy(x):
-        return _curves._energy(x, evaluated(x)[0])
-
-    def quadratic(x):
-        n = n_nodes - 2
-        gradient, hold = np.empty((n, d)), np.empty(n + 1)
-        diagonal, beside = np.empty((2, n, d, d))
-        curvature = np.broadcast_to(-np.eye(d), (n_nodes, d, d)).copy()
-        total = _curves._quadratic(
-            x, *evaluated(x), curvature, exponent, gradient, diagonal, beside, hold
-        )
-        return total, gradient, diagonal, beside
-
-    total, gradient, diagonal, beside = quadratic(x)
-    assert total == pytest.approx(energy(x), rel=1e-12)
-    for k in range(1, n_nodes - 1):
-        for i in range(d):
-            up, down = x.copy(), x.copy()
-            up[k, i] += step
-            down[k, i] -= step
-            slope = (energy(up) - energy(down)) / (2 * step)
-            assert gradient[k - 1, i] == pytest.approx(slope, rel=1e-5, abs=1e-5)
-            bend = (quadratic(up)[1] - quadratic(down)[1]) / (2 * step)
-            np.testing.assert_allclose(
-                diagonal[k - 1, i], bend[k - 1], rtol=1e-5, atol=1e-4
-            )
-            if k < n_nodes - 2:
-                np.testing.assert_allclose(
-                    beside[k - 1, i], bend[k], rtol=1e-5, atol=1e-4
-                )
-
-
-def test_what_is_learned_of_a_quadratic_is_its_hessian():
-    rng = np.random.default_rng(0)
-    hessian = rng.normal(size=(4, 4))
-    hessian += hessian.T
-    curvature = np.zeros((4, 4))
-    for step in rng.normal(size=(4, 4)):
-        _curves._learn(curvature, step, hessian @ step)
-        np.testing.assert_allclose(curvature @ step, hessian @ step, atol=1e-9)
-    np.testing.assert_allclose(curvature, hessian, atol=1e-9)

@@ -7,8 +7,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgengeo._base import LogDensity
 from skgengeo.density import as_density
-from skgengeo.geometry import GeodesicGraph, _curves, _geodesics
-from skgengeo.geometry._curves import curve_lengths, descended, energies_at, relax
+from skgengeo.geometry import GeodesicGraph, _descent, _geodesics
+from skgengeo.geometry._curves import curve_lengths, relax
+from skgengeo.geometry._descent import descended
+from skgengeo.geometry._energy import energies_at
 from skgengeo.geometry._geodesics import (
     DETOUR,
     _detours,
@@ -161,7 +163,7 @@ def test_no_path_is_infinitely_long():
 
 
 def test_threads_change_nothing(monkeypatch):
-    monkeypatch.setattr(_curves, "NODE_BATCH", 256)
+    monkeypatch.setattr(_descent, "NODE_BATCH", 256)
     one, two = (
         geodesics_between(normal_graph(n_jobs=n_jobs), *ENDS) for n_jobs in (1, 2)
     )
