@@ -8,7 +8,14 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._batching import row_batches
-from ._protocol import _ForeignDensity, _name, _speaks_for_itself, check_scores
+from ._protocol import (
+    _ForeignDensity,
+    _name,
+    _speaks_for_itself,
+    check_scores,
+    goes_with_scores,
+    is_ours,
+)
 from ._scoring import (
     FOREIGN_LOCK,
     FOREIGN_ROW_BYTES,
@@ -84,7 +91,8 @@ def log_density_gradient(
     :func:`skgengeo.density.log_density` names, pipelines excepted, by the routine that
     evaluates these. At its own centre a kernel adds nothing, even where it has a cusp
     there, and a tophat adds nothing anywhere. Any other density may have a method
-    ``score_samples_gradient(X) -> (n_samples, n_features)``, which is used.
+    ``score_samples_gradient(X) -> (n_samples, n_features)``, which is used, unless it
+    is inherited and a subclass has overridden ``score_samples``.
     :class:`skgengeo.density.TemperedDensity`, a frozen estimator and a fitted search
     have the gradient of what is in them.
 
@@ -164,9 +172,9 @@ def gradient_of(density, kernel_sum=None):
         return Gradient(partial(_summed, kernel_sum), True, True)
     density = innermost(density)
     model = density.model if isinstance(density, _ForeignDensity) else density
-    if hasattr(model, "_gradient"):
+    if goes_with_scores(model, "_gradient") and is_ours(model, "_gradient"):
         return model._gradient()
-    if hasattr(model, METHOD):
+    if goes_with_scores(model, METHOD):
         return Gradient(partial(_by_method, density, model), True, False)
     return Gradient(partial(_by_differences, density, kernel_sum), False, False)
 

@@ -20,6 +20,8 @@ from .._compat import searched_parameters
 
 # What scores as its last step, or its only one, does.
 WRAPPERS = Pipeline | FrozenEstimator | GridSearchCV | RandomizedSearchCV
+# What `as_density` makes scores of.
+SCORERS = {"score_samples", "log_prob", "logpdf", "__call__"}
 ACCEPTED = (
     "an object with score_samples(X), such as sklearn.neighbors.KernelDensity or "
     "sklearn.mixture.GaussianMixture; with log_prob(X), such as a normalizing flow; "
@@ -200,6 +202,51 @@ def _refuse_what_is_no_density(density):
             f"density={type(last).__name__}: its score_samples is {what}, not a log "
             f"density. Pass {ACCEPTED}."
         )
+
+
+def goes_with_scores(model, name):
+    """Whether a model has a method that goes with its scores.
+
+    An inherited one does not, where a class nearer to the model scores otherwise.
+
+    Parameters
+    ----------
+    model : object
+        What a density scores with.
+    name : str
+        Name of the method.
+
+    Returns
+    -------
+    bool
+        False also where there is no such method.
+    """
+    for kind in (model, *type(model).__mro__):
+        names = getattr(kind, "__dict__", {})
+        if name in names:
+            return True
+        if not SCORERS.isdisjoint(names):
+            return False
+    return hasattr(model, name)
+
+
+def is_ours(model, name):
+    """Whether the class that defines a method of a model is of this package.
+
+    Parameters
+    ----------
+    model : object
+        What a density scores with.
+    name : str
+        Name of the method, which other classes may give to something else.
+
+    Returns
+    -------
+    bool
+        False also where no class defines it.
+    """
+    definers = (kind for kind in type(model).__mro__ if name in vars(kind))
+    return next(definers, object).__module__.startswith("skgengeo.")
 
 
 def is_fitted(density):

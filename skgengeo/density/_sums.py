@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import radial_blocks, root_blocks, sphere_blocks
 from ._kernel_sum import log_sum
-from ._protocol import _LogPdfDensity
+from ._protocol import _LogPdfDensity, is_ours
 
 # What a sum leaves out: its logarithm is that of score_samples to 1e-10.
 RTOL = 1e-11
@@ -91,7 +91,7 @@ def kernel_sum_of(density):
     density = innermost(density)
     # A subclass may score otherwise.
     kind = type(density)
-    if "_kernel_sum" in vars(kind):
+    if "_kernel_sum" in vars(kind) and is_ours(density, "_kernel_sum"):
         return density._kernel_sum()
     if kind is _LogPdfDensity:
         return _of_gaussian_kde(density.model)

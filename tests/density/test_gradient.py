@@ -69,10 +69,55 @@ def test_what_is_analytic(key):
     assert gradient_of(FITTED[key]).analytic == (key in ANALYTIC)
 
 
-def test_a_subclass_may_score_otherwise():
+class Windows(ManifoldParzenWindows):
+    """Twice the log density."""
+
+    def score_samples(self, X):
+        return 2 * super().score_samples(X)
+
+
+class Flatter(TemperedDensity):
+    """Half of it."""
+
+    def score_samples(self, X):
+        return super().score_samples(X) / 2
+
+
+class WindowsWithGradient(Windows):
+    def score_samples_gradient(self, X):
+        return 2 * super().score_samples_gradient(X)
+
+
+class FlatterWithGradient(Flatter):
+    def score_samples_gradient(self, X):
+        return super().score_samples_gradient(X) / 2
+
+
+class SameWindows(ManifoldParzenWindows):
+    """Inherits both."""
+
+
+class SameTempered(TemperedDensity):
+    """Inherits both."""
+
+
+@pytest.mark.parametrize(
+    ("model", "analytic"),
+    [
+        (OfItsOwn(2, random_state=0), False),
+        (Windows(), False),
+        (Flatter(KDE), False),
+        (TemperedDensity(Windows()), False),
+        (WindowsWithGradient(), True),
+        (FlatterWithGradient(KDE), True),
+        (SameWindows(), True),
+        (SameTempered(KDE), True),
+    ],
+)
+def test_a_subclass_may_score_otherwise(model, analytic):
     X = two_groups(2)
-    density = OfItsOwn(2, random_state=0).fit(X)
-    assert not gradient_of(density).analytic
+    density = clone(model).fit(X)
+    assert gradient_of(density).analytic == analytic
     np.testing.assert_allclose(
         log_density_gradient(density, X), by_steps(density, X), rtol=1e-6, atol=1e-7
     )
@@ -473,6 +518,74 @@ def test_a_gradient_of_ones_own_is_used(density):
     found, log_p = log_density_gradient(density, X, return_log_density=True)
     np.testing.assert_array_equal(found, -np.where(X[:, :1] < 9, X, 0.0))
     np.testing.assert_array_equal(log_p, density.score_samples(X))
+
+
+class Normal:
+    """Of log_prob, with its gradient."""
+
+    def log_prob(self, X):
+        return normal_log_density(X)
+
+    def score_samples_gradient(self, X):
+        return -X
+
+
+class Sharper(Normal):
+    def log_prob(self, X):
+        return 2 * super().log_prob(X)
+
+
+class Delegating:
+    """Has the methods of another, but for those it defines."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+
+class DelegatingSharper(Delegating):
+    def score_samples(self, X):
+        return 2 * self.model.score_samples(X)
+
+
+@pytest.mark.parametrize(
+    ("model", "factor", "analytic"),
+    [
+        (Normal(), 1, True),
+        (Sharper(), 2, False),
+        (Delegating(NoEstimator()), 1, True),
+        (DelegatingSharper(NoEstimator()), 2, False),
+    ],
+)
+def test_own_gradients_go_with_the_scores(model, factor, analytic):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    density = as_density(model)
+    assert gradient_of(density).analytic == analytic
+    found = log_density_gradient(density, X)
+    np.testing.assert_allclose(found, -factor * X, atol=1e-8)
+
+
+class SameNames(WithGradient):
+    """Has methods that are called as some of this package's own are."""
+
+    def _gradient(self, X):
+        return X
+
+    def _kernel_sum(self, X):
+        return X
+
+
+def test_names_of_this_package_are_free_to_others():
+    X = among(2)
+    for model in (SameNames(), FrozenEstimator(SameNames())):
+        np.testing.assert_array_equal(
+            log_density_gradient(model, X), log_density_gradient(WithGradient(), X)
+        )
+        np.testing.assert_array_equal(
+            log_density(model, X), log_density(WithGradient(), X)
+        )
 
 
 def test_own_gradients_are_asked_for_in_one_thread():
