@@ -363,7 +363,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         weight = checked_weights(sample_weight, X)
         used = weight > 0
         mean = frechet_mean(
-            self.graph_, X[used], weight[used] / weight.sum(), **self._relaxation()
+            self.graph_, X[used], shares_of(weight[used]), **self._relaxation()
         )
         return largest_in_range(mean, dtype, "coordinates")
 
@@ -438,3 +438,9 @@ def checked_weights(sample_weight, X):
             "pass weights of which none is negative, and one above zero at least."
         )
     return weight
+
+
+def shares_of(weight):
+    """Weights divided by their sum, which may be more than floating point holds."""
+    weight = weight / weight.max()
+    return weight / weight.sum()

@@ -319,6 +319,12 @@ def test_weights_of_zero_are_no_points(geodesic):
     np.testing.assert_array_equal(geodesic.mean(A, weight), geodesic.mean(A[:5]))
 
 
+@pytest.mark.parametrize("weight", [1e308, 5e-324])
+def test_weights_of_any_size(geodesic, weight):
+    weights = np.full(5, weight)
+    np.testing.assert_array_equal(geodesic.mean(A[:5], weights), geodesic.mean(A[:5]))
+
+
 def test_mean_of_copies(geodesic):
     np.testing.assert_allclose(geodesic.mean([A[0]] * 4), A[0], atol=1e-3)
 
