@@ -6,6 +6,25 @@ import numpy as np
 SMALLEST, LARGEST = 1e-140, 1e150
 
 
+def numbers_or_nan(values):
+    """Values as float64, or a single NaN where they are no numbers.
+
+    Parameters
+    ----------
+    values : object
+        What was passed for a number or an array of them.
+
+    Returns
+    -------
+    ndarray
+        Its range is left to be checked, which NaN does not pass.
+    """
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.array(np.nan)
+
+
 def check_extent(X):
     """Refuse samples whose squared distances overflow or vanish.
 

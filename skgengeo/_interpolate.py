@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from ._base import BaseGeodesicEstimator
 from ._compat import Interval
 from ._fitting import afresh
-from ._floats import in_range, largest_in_range
+from ._floats import in_range, largest_in_range, numbers_or_nan
 from .geometry._geodesics import frechet_mean, geodesics_between, warn_of_lost
 
 
@@ -289,7 +289,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         ValueError
             Where a fraction is out of range, or as in `path`.
         """
-        fractions = np.asarray(t, dtype=np.float64)
+        fractions = numbers_or_nan(t)
         inside = (fractions >= 0) & (fractions <= 1)
         if fractions.ndim > 1 or not inside.all():
             raise ValueError(

@@ -486,6 +486,10 @@ def test_a_graph_of_ones_own(geodesic):
         (lambda g: g.distance(A * np.nan, B), "contains NaN"),
         (lambda g: g.interpolate(A, B, 1.5), "t=1.5: pass a fraction"),
         (lambda g: g.interpolate(A, B, [0.5, np.nan]), "t=.*pass a fraction"),
+        (lambda g: g.interpolate(A, B, "half"), "t='half': pass a fraction"),
+        (lambda g: g.interpolate(A, B, None), "t=None: pass a fraction"),
+        (lambda g: g.interpolate(A, B, [[0.5], [0, 1]]), "t=.*pass a fraction"),
+        (lambda g: g.interpolate(A, B, {}), "t={}: pass a fraction"),
         (lambda g: g.interpolate(A, B, np.ones((2, 2))), r"(?s)t=.*pass a fraction"),
     ],
 )

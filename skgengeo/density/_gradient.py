@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._batching import row_batches
+from .._floats import numbers_or_nan
 from ._protocol import (
     _ForeignDensity,
     _name,
@@ -274,12 +275,12 @@ def _scale_of(X):
     return scale if scale.any() else np.full(X.shape[1], np.abs(X).max() or 1.0)
 
 
-def _checked_scale(scale, X):
-    scale = np.asarray(scale, dtype=np.float64)
+def _checked_scale(given, X):
+    scale = numbers_or_nan(given)
     good = scale.shape in ((), (X.shape[1],)) and np.isfinite(scale).all()
     if not (good and scale.min() >= 0 and scale.max() > 0):
         raise ValueError(
-            f"scale={scale} for X of shape {X.shape}: it is a number for each feature, "
+            f"scale={given!r} for X of shape {X.shape}: it is a number for each feature, "
             "none below zero and not all zero. Pass X_train.std(axis=0)."
         )
     return np.broadcast_to(scale, X.shape[1])

@@ -1,3 +1,4 @@
+import re
 import threading
 import tracemalloc
 
@@ -438,9 +439,13 @@ def test_a_single_point_has_a_gradient(X):
     np.testing.assert_allclose(found, -np.sin(np.add(X, 0.5)), atol=1e-8)
 
 
-@pytest.mark.parametrize("scale", [[1.0], [-1.0, 1.0], [0.0, 0.0], [np.nan, 1.0]])
+@pytest.mark.parametrize(
+    "scale",
+    [[1.0], [-1.0, 1.0], [0.0, 0.0], [np.nan, 1.0], "auto", {}, [[1.0], [1.0, 2.0]]],
+)
 def test_scale_is_checked(scale):
-    with pytest.raises(ValueError, match=r"scale=.*a number for each feature"):
+    message = rf"scale={re.escape(repr(scale))} .*a number for each feature"
+    with pytest.raises(ValueError, match=message):
         log_density_gradient(as_density(LogProb()), np.ones((3, 2)), scale=scale)
 
 
