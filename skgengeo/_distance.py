@@ -312,12 +312,22 @@ class GenerativeGeodesicDistance(
             Each from a search that stops at its target: no matrix is computed.
             float32 where both X and Y are.
 
+        Raises
+        ------
+        ValueError
+            Where the input is invalid.
+
         Warns
         -----
         ConvergenceWarning
             With `refine`, where the relaxation of a curve was stopped by its number of
             steps, or by a density that jumps.
         """
+        if not isinstance(refine, bool | np.bool_):
+            raise ValueError(
+                f"refine={refine!r}: it must be a boolean. Pass True for continuous "
+                "geodesics, or False for shortest paths in the graph."
+            )
         X, dtype = self._validate_queries(X)
         Y, other = self._validate_queries(Y)
         check_consistent_length(X, Y)

@@ -383,6 +383,15 @@ def test_refined_distances_are_no_longer_than_those_of_the_graph():
     np.testing.assert_array_equal(refined, np.minimum(rough, measured_anew))
 
 
+@pytest.mark.parametrize("refine", ["yes", "no", 1, None])
+def test_refine_is_a_boolean(geodesic, refine):
+    expected = geodesic.distance(NEW, X[:20], refine=False)
+    found = geodesic.distance(NEW, X[:20], refine=np.bool_(False))
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match=f"refine={refine!r}: .* Pass True for"):
+        geodesic.distance(NEW, X[:20], refine=refine)
+
+
 def test_a_new_point_to_itself(geodesic):
     np.testing.assert_array_equal(geodesic.distance(NEW, NEW), 0.0)
 

@@ -280,8 +280,8 @@ def _checked_scale(given, X):
     good = scale.shape in ((), (X.shape[1],)) and np.isfinite(scale).all()
     if not (good and scale.min() >= 0 and scale.max() > 0):
         raise ValueError(
-            f"scale={given!r} for X of shape {X.shape}: it is a number for each feature, "
-            "none below zero and not all zero. Pass X_train.std(axis=0)."
+            f"scale={given!r} for X of shape {X.shape}: it is a number for each "
+            "feature, none below zero and not all zero. Pass X_train.std(axis=0)."
         )
     return np.broadcast_to(scale, X.shape[1])
 
