@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ._base import BaseGeodesicEstimator
+from ._base import BaseGeodesicEstimator, check_array_fits
 from ._compat import Interval
 from ._fitting import afresh
 from ._floats import in_range, largest_in_range, numbers_or_nan
@@ -243,7 +243,8 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         ------
         ValueError
             Where no path joins two ends, which is only possible with
-            ``disconnected="inf"``, or the input is invalid.
+            ``disconnected="inf"``, the input is invalid, or memory cannot hold the
+            result.
 
         Warns
         -----
@@ -257,6 +258,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
                 "ends included."
             )
         x, y, dtype, single = self._check_ends(x, y)
+        check_points_fit(x, n_points, "n_points")
         found = self._geodesics(x, y)
         self._check_joined(found.lengths)
         points = found.points_at(np.linspace(0.0, 1.0, n_points))
@@ -297,6 +299,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
                 "at x, to 1, at y."
             )
         x, y, dtype, single = self._check_ends(x, y)
+        check_points_fit(x, fractions.size, "fractions")
         found = self._geodesics(x, y)
         self._check_joined(found.lengths)
         points = found.points_at(np.atleast_1d(fractions))
@@ -416,6 +419,17 @@ def as_rows(ends):
     if hasattr(ends, "to_frame") and hasattr(ends, "index"):
         return ends.to_frame().T, True
     return np.asarray(ends)[None], True
+
+
+def check_points_fit(ends, n_points, what):
+    """Refuse more points on curves than memory can hold, before any work."""
+    n_pairs, n_features = ends.shape
+    remedy = f"Pass fewer {what}, or fewer pairs at a time."
+    # Beside coordinates, where each point is and its log density; and the curve in
+    # work takes as much as three.
+    check_array_fits(
+        int(n_points), n_features + 2, np.float64, remedy, n_arrays=n_pairs + 3
+    )
 
 
 def checked_weights(sample_weight, X):

@@ -1,4 +1,5 @@
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from skgengeo.geometry._curves import relax, relax_finely
 from skgengeo.geometry._geodesics import geodesics_between
 
 from ._densities import normal_log_density
+from ._machine import available_memory
 
 X = make_moons(200, noise=0.08, random_state=0)[0]
 NEW = make_moons(40, noise=0.15, random_state=1)[0]
@@ -496,6 +498,36 @@ def test_a_graph_of_ones_own(geodesic):
 def test_refused(geodesic, call, message):
     with pytest.raises(ValueError, match=message):
         call(geodesic)
+
+
+MANY = {
+    "path": lambda g, n: g.path(A, B, n_points=n),
+    "n_points of few bits": lambda g, n: g.path(A, B, n_points=np.int16(n)),
+    "interpolate": lambda g, n: g.interpolate(A, B, np.linspace(0, 1, n)),
+}
+
+
+@pytest.mark.parametrize("call", MANY.values(), ids=MANY)
+def test_more_points_than_memory_holds(geodesic, call, monkeypatch):
+    available_memory(monkeypatch, 30_000 * 23 * 4 * 8 - 1)
+    monkeypatch.setattr(geodesic, "_geodesics", lambda x, y: pytest.fail("relaxed"))
+    message = r"23 dense matrices of shape \(30000, 4\).*fewer (n_points|fractions), or"
+    with pytest.raises(ValueError, match=message):
+        call(geodesic, 30_000)
+
+
+@pytest.mark.parametrize("n_pairs", [1, 20])
+def test_what_points_take_is_what_memory_has_to_hold(geodesic, n_pairs, monkeypatch):
+    needed = 200_000 // n_pairs * (n_pairs + 3) * 4 * 8
+    available_memory(monkeypatch, needed)
+    ends = A[:n_pairs], B[:n_pairs]
+    tracemalloc.start()
+    try:
+        geodesic.path(*ends, n_points=200_000 // n_pairs)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * needed < peak < 1.2 * needed
 
 
 @pytest.mark.parametrize("index", [0, np.int64(7), None, "a", np.array(1.5)])
