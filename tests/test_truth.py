@@ -5,6 +5,7 @@ tolerance of the quadrature, and comes down to it as samples and neighbours grow
 """
 
 from functools import cache, cached_property
+from itertools import product
 
 import numpy as np
 import pytest
@@ -392,8 +393,9 @@ def test_on_the_line_relaxed_distances_are_the_integral(density, lam):
     np.testing.assert_allclose(geodesic.distance(X[:-7], X[7:]), exact, rtol=1e-4)
 
 
-@pytest.mark.parametrize("lam", LAMS)
-@pytest.mark.parametrize("d", [10, 50, 100])
+@pytest.mark.parametrize(
+    ("d", "lam"), [*product([10, 50], LAMS), (100, 1.0)]
+)
 def test_around_a_gaussian_relaxed_distances_are_exact(d, lam):
     X = scattered(60, d)
     geodesic = GeodesicInterpolator(gaussian_log_density, lam=lam).fit(X)

@@ -272,7 +272,7 @@ def relax(
         _replaced(before, best[shorter], after.take(shorter)),
         before.totals,
         found.converged[best][contest] & no_longer,
-        (found.converged[best] & coarse)[contest],
+        coarse[contest],
         found.nodes,
         found.n_steps,
         before.n_evaluations + found.n_gradients + after.n_evaluations,
@@ -317,16 +317,33 @@ def relax_finely(
         if len(rows) == 0:
             break
         n_nodes *= 2
-        finer = relax(
-            list(nodes), *rule, n_nodes=n_nodes, rivals=rivals[rows], **options
-        )
+        # Too few nodes may lead astray: from the start and the shortest curve, too.
+        known = [of[p] for of in (starts, relaxed.curves) for p in rows]
+        finer = relax(known + list(nodes), *rule, n_nodes=n_nodes, **options)
+        finer = _shortest_of(finer, len(rows))
         before = _least(relaxed.lengths.totals[rows], rivals[rows])
         relaxed = _with_finer(relaxed, rows, finer)
         after = _least(relaxed.lengths.totals[rows], rivals[rows])
-        going = finer.coarse & (after < before * (1 - quad_tol))
+        helps = after < before * (1 - quad_tol)
+        going = finer.coarse & (helps | ~finer.converged)
         rows, nodes = rows[going], finer.nodes[going]
     relaxed.converged[rows] = False
     return relaxed
+
+
+def _shortest_of(relaxed, n):
+    """Of curves that come again after every n, the first of the shortest of each."""
+    lengths = relaxed.lengths.totals.reshape(-1, n)
+    k = np.arange(n) + n * lengths.argmin(axis=0)
+    return relaxed._replace(
+        curves=[relaxed.curves[p] for p in k],
+        lengths=relaxed.lengths.take(k),
+        start_lengths=relaxed.start_lengths[k],
+        converged=relaxed.converged[k],
+        coarse=relaxed.coarse[k],
+        nodes=relaxed.nodes[k],
+        n_steps=relaxed.n_steps[k],
+    )
 
 
 def _least(lengths, rivals):

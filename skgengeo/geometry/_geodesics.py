@@ -17,14 +17,16 @@ from ._shortest_paths import Seeds
 
 # Of a relaxation, unless another number is asked for.
 MAX_STEPS = 300
+# Memory of a pair, a node and a number, with all starts and doublings.
+PAIR_BYTES = 200
 # A second start is a path by another way, this share longer at most.
 DETOUR = 0.1
 # The descent to a mean ends where a step would be shorter than this share of the root
 # of the mean squared distance, and the search where a round lessens that by no more.
 MEAN_TOL, LEAST_GAIN, MAX_ROUNDS = 1e-4, 1e-4, 20
-# Nodes of a geodesic at least, while its end moves, doubled up to so many times; the
-# share of it that tells in which direction it leaves.
-MIN_NODES, N_DOUBLINGS, FIRST = 64, 3, 1 / 64
+# Nodes of a geodesic are doubled up to so many times while its end moves; the share of
+# it that tells in which direction it leaves.
+N_DOUBLINGS, FIRST = 3, 1 / 64
 
 
 class Geodesics(NamedTuple):
@@ -141,7 +143,7 @@ def _detours(graph, P, Q, seeds, targets, paths, rows):
         around += graph.distances_from(targets.take(some))
         for row, sums in zip(some, around, strict=True):
             near = np.flatnonzero(sums <= (1 + DETOUR) * sums.min())
-            gap = pairwise_distances_argmin_min(graph.X[near], paths[row])[1]
+            gap = _gaps(graph.X[near], paths[row])
             step = np.linalg.norm(np.diff(paths[row], axis=0), axis=1).max()
             if gap.max() > step:
                 by[row] = near[gap.argmax()]
@@ -152,6 +154,12 @@ def _detours(graph, P, Q, seeds, targets, paths, rows):
     there = graph.paths_between(P[rows], via, seeds.take(rows), middle)
     back = graph.paths_between(via, Q[rows], middle, targets.take(rows))
     return rows, [np.vstack([a, b[1:]]) for a, b in zip(there, back, strict=True)]
+
+
+def _gaps(points, path):
+    """Distance of each point from the nearest vertex of a path."""
+    # Seen from the path: distances from dot products lose digits far from the origin.
+    return pairwise_distances_argmin_min(points - path[0], path - path[0])[1]
 
 
 def _relaxed(graph, starts, rivals, *, n_nodes, tol, max_steps):
@@ -246,19 +254,19 @@ class _Star(NamedTuple):
     geodesics: Geodesics
     spread: float
     graph: object
-    max_steps: int
+    limits: dict
 
     @classmethod
     def at(cls, center, graph, X, share, limits):
         found = geodesics_between(graph, np.tile(center, (len(X), 1)), X, **limits)
         # Squares of lengths may leave the range of floating point.
         spread = np.hypot.reduce(share * found.lengths)
-        return cls(center, share, found, spread, graph, limits["max_steps"])
+        return cls(center, share, found, spread, graph, limits)
 
     def nodes(self):
         """So many on each geodesic that energies tell the spread that lengths tell."""
         for doubling in range(N_DOUBLINGS + 1):
-            fractions = np.linspace(0.0, 1.0, MIN_NODES * 2**doubling)
+            fractions = np.linspace(0.0, 1.0, self.limits["n_nodes"] * 2**doubling)
             nodes, value, _ = self.half_square(self.geodesics.points_at(fractions))
             if abs(2 * value - 1) <= 2 * COARSE * self.graph.quad_tol:
                 break
@@ -275,7 +283,7 @@ class _Star(NamedTuple):
         """Half the mean square over that here, relaxed: nodes, value and slope."""
         rule = self.graph.log_density.with_gradient, self.graph.metric
         nodes = descended(
-            nodes, *rule, MEAN_TOL**2, self.max_steps, self.graph.n_jobs
+            nodes, *rule, MEAN_TOL**2, self.limits["max_steps"], self.graph.n_jobs
         ).nodes
         energies, slopes = energies_at(nodes, *rule, log_unit=np.log(self.spread))
         weight = self.share**2 / 2
@@ -311,7 +319,7 @@ def _descent(star):
         return value, unit * slope
 
     # In this unit the Hessian is about the identity.
-    options = {"gtol": MEAN_TOL, "norm": 2, "maxiter": star.max_steps}
+    options = {"gtol": MEAN_TOL, "norm": 2, "maxiter": star.limits["max_steps"]}
     zero = np.zeros(len(star.center))
     found = minimize(_value, zero, jac=True, method="BFGS", options=options)
     return star.center + unit * found.x
@@ -335,44 +343,54 @@ def _medoid(graph, X, share):
     return best
 
 
-def refined_lengths(graph, P, Q):
-    """Lengths of geodesics between matched rows; curves that have not converged warn.
+def refined_lengths(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=MAX_STEPS):
+    """Lengths of geodesics between matched rows, in batches of bounded memory.
 
     Parameters
     ----------
     graph : GeodesicGraph
-        As in `geodesics_between`.
+        As in `geodesics_between`, like all that follow.
     P, Q : ndarray of shape (n_pairs, n_features)
         Matched ends.
+    n_nodes : int, default=64
+        Nodes of a curve.
+    tol : float, default=1e-6
+        Of the relaxation.
+    max_steps : int, default=300
+        Of the relaxation.
 
     Returns
     -------
     ndarray of shape (n_pairs,)
-        ``inf`` where no path joins the points.
+        ``inf`` where no path joins the points. Curves that have not converged warn.
     """
-    found = geodesics_between(graph, P, Q)
-    warn_of_lost(found, MAX_STEPS)
-    return found.lengths
+    limits = {"n_nodes": n_nodes, "tol": tol, "max_steps": max_steps}
+    lengths, converged = np.empty(len(P)), np.empty(len(P), dtype=bool)
+    for rows in row_batches(len(P), row_bytes=PAIR_BYTES * n_nodes * (P.shape[1] + 1)):
+        found = geodesics_between(graph, P[rows], Q[rows], **limits)
+        lengths[rows], converged[rows] = found.lengths, found.converged
+    warn_of_lost(lengths, converged)
+    return lengths
 
 
-def warn_of_lost(geodesics, max_steps):
+def warn_of_lost(lengths, converged):
     """Say which curves are shorter than the graph's, but perhaps not geodesics.
 
     Parameters
     ----------
-    geodesics : Geodesics
-        What was found.
-    max_steps : int
-        Most steps that were allowed.
+    lengths : ndarray of shape (n_pairs,)
+        ``inf`` where there is no curve.
+    converged : ndarray of bool of shape (n_pairs,)
+        Whether relaxation has ended at a geodesic.
     """
-    lost = np.isfinite(geodesics.lengths) & ~geodesics.converged
+    lost = np.isfinite(lengths) & ~converged
     if lost.any():
         warn(
             f"{lost.sum()} of {len(lost)} curves (first: row {lost.argmax()}) have not "
-            f"converged after {max_steps} steps at most for each number of nodes: they "
-            "are no longer than the paths in the graph, but may be shortened further. "
-            "Use GeodesicInterpolator with more n_nodes or max_iter, or pass a "
-            "smoother density; where it has a score_samples_gradient of its own, "
-            "check that this is its gradient.",
+            "converged: they are no longer than the paths in the graph, but may be "
+            "shortened further. Use GeodesicInterpolator with more n_nodes, or with "
+            "more max_iter, or pass a smoother density, or one that varies less, as "
+            "TemperedDensity; where it has a score_samples_gradient of its own, check "
+            "that this is its gradient.",
             ConvergenceWarning,
         )

@@ -69,7 +69,8 @@ class LimitedMemory:
         step = (trial - x[rows])[:, 1:-1]
         change = trial_slope - slope[rows][:, 1:-1]
         known, squares = self.curvature[rows], step**2
-        least = np.where(known.any(axis=2, keepdims=True), squares, 1.0)
+        largest = np.maximum(squares.max(axis=2, keepdims=True), TINY)
+        least = np.where(known.any(axis=2, keepdims=True), squares / largest, 1.0)
         miss = np.sum(step * change - squares * known, axis=2)
         scale = np.sum(least * squares, axis=2)
         inside = (trial_weight > 0) & (weight[rows][:, 1:-1] > 0) & (scale > 0)
@@ -119,9 +120,15 @@ def _propose(
         _stiffen(x[p], weight[p], slope[p], curvature[p], s, hold, stiff)
         z[:] = -gradient
         _multiply_inverse(steps[p], changes[p], n_steps[p], hold, stiff, z)
+        along = -np.sum(gradient * z)
+        if not 0 <= along < np.inf:
+            # Rounding has made it go uphill: the chain alone does not.
+            n_steps[p], z[:] = 0, -gradient
+            _solve_chain(hold, stiff, z)
+            along = -np.sum(gradient * z)
         # z = -B^-1 gradient / (1 + damping): -gradient z - z B z / 2
         share = 1 / (1 + damping[p])
-        decrease[row] = -np.sum(gradient * z) * share * (1 - share / 2)
+        decrease[row] = along * share * (1 - share / 2)
         z *= share
     return energy, decrease
 
@@ -161,16 +168,19 @@ def _multiply_inverse(steps, changes, n_steps, hold, stiff, z):
 
 @njit(cache=True, nogil=True)
 def _solve_chain(hold, stiff, z):
-    """z <- how far nodes move, each feature for itself, where z pulls at them."""
+    """z <- how far nodes move, each feature for itself, where z pulls at them.
+
+    `left` is what holds a node from the left. It is not made by differences, as springs
+    may be stronger than others by more than the precision.
+    """
     n, d = z.shape
-    factor = np.empty((n, d))
+    factor, left = np.empty((n, d)), hold[0] + stiff[0]
     for k in range(n):
         for i in range(d):
-            # Costs beside much larger ones vanish, and hold nothing.
-            pivot = hold[k] + hold[k + 1] + stiff[k, i] + TINY
             if k > 0:
-                pivot -= hold[k] * factor[k - 1, i]
+                left[i] = factor[k - 1, i] * left[i] + stiff[k, i]
                 z[k, i] += hold[k] * z[k - 1, i]
+            pivot = left[i] + hold[k + 1] + TINY
             factor[k, i] = hold[k + 1] / pivot
             z[k, i] /= pivot
     for k in range(n - 2, -1, -1):

@@ -35,6 +35,21 @@ def test_the_chain_is_solved(n, d):
     np.testing.assert_allclose(matrix @ z.ravel(), right.ravel(), atol=1e-12)
 
 
+def test_the_chain_is_solved_where_springs_differ_by_more_than_the_precision():
+    """One pull: nodes move as far as the springs on their way to a weak one give."""
+    z = np.zeros((2, 1))
+    z[1] = 1.0
+    _solve_chain(np.array([1e-17, 1.0, 1e-17]), np.zeros((2, 1)), z)
+    np.testing.assert_allclose(z[:, 0], 0.5e17, rtol=1e-12)
+    hold = 10.0 ** RNG.uniform(-20, 20, 41)
+    z = np.zeros((40, 1))
+    z[25] = 1.0
+    _solve_chain(hold, np.zeros((40, 1)), z)
+    left, right = (1 / hold[:26]).sum(), (1 / hold[26:]).sum()
+    assert z[25, 0] == pytest.approx(1 / (1 / left + 1 / right), rel=1e-12)
+    assert (z >= 0).all()
+
+
 @pytest.mark.parametrize("n_steps", [1, 5, MEMORY, MEMORY + 3])
 def test_two_loops_multiply_by_the_inverse_that_bfgs_updates(n_steps):
     n, d = 4, 2
@@ -101,3 +116,30 @@ def test_it_ends_where_newton_does(lam, n_nodes, monkeypatch):
     assert (gap < 1e-5).mean() >= 0.75
     assert np.median(gap) < 1e-6
     assert np.median(found.n_steps) < 60
+
+
+@pytest.mark.parametrize("n_features", [D, 20])
+@pytest.mark.parametrize("lam", [1.0, 1e-6, 0.0])
+def test_steps_go_downhill_and_false_ends_are_told(n_features, lam, monkeypatch):
+    """Across a barrier that leaves the precision far behind."""
+    monkeypatch.setattr(_descent, "MAX_NEWTON_FEATURES", 0)
+
+    def barrier(X):
+        height = 600 * np.exp(-(X[:, 0] ** 2) / 0.18)
+        slope = np.zeros_like(X)
+        slope[:, 0] = height * X[:, 0] / 0.09
+        return -height, slope
+
+    start, end = np.zeros((2, 8, n_features))
+    start[:, 0], end[:, 0] = -1, 1
+    nodes = np.linspace(start, end, 32, axis=1)
+    nodes[:, 1:-1, 1:] += RNG.normal(scale=0.1, size=(8, 30, n_features - 1))
+    rule = barrier, Metric(lam, 0.0), 1e-6
+    before = descended(nodes, *rule, 0).log_energy
+    for max_steps in (1, 5, 300):
+        found = descended(nodes, *rule, max_steps)
+        assert (found.log_energy <= before + 1e-12).all()
+        before = found.log_energy
+    if lam == 0:
+        # What has converged leads around.
+        assert (found.log_energy[found.converged] < 10).all()
