@@ -12,7 +12,12 @@ from ._base import BaseGeodesicEstimator, check_array_fits
 from ._compat import Interval
 from ._fitting import afresh
 from ._floats import in_range, largest_in_range, numbers_or_nan
-from .geometry._geodesics import frechet_mean, geodesics_between, warn_of_lost
+from .geometry._geodesics import (
+    frechet_mean,
+    geodesics_between,
+    refined_lengths,
+    warn_of_lost,
+)
 
 
 class GeodesicPath(NamedTuple):
@@ -249,8 +254,8 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
         Warns
         -----
         ConvergenceWarning
-            Where the relaxation of a curve was stopped by `max_iter`, or by a density
-            that jumps.
+            Where the relaxation of a curve was stopped by `max_iter`, by a density that
+            jumps, or where nodes are too few for one that varies as much.
         """
         if not (isinstance(n_points, Integral) and n_points >= 2):
             raise ValueError(
@@ -327,7 +332,8 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
             As in `path`.
         """
         X, Y, dtype, single = self._check_ends(X, Y)
-        lengths = in_range(self._geodesics(X, Y).lengths, dtype)
+        lengths = refined_lengths(self.graph_, X, Y, **self._relaxation())
+        lengths = in_range(lengths, dtype)
         return lengths[0] if single else lengths
 
     def mean(self, X, sample_weight=None):
@@ -386,7 +392,7 @@ class GeodesicInterpolator(BaseGeodesicEstimator):
 
     def _geodesics(self, x, y):
         found = geodesics_between(self.graph_, x, y, **self._relaxation())
-        warn_of_lost(found, self.max_iter)
+        warn_of_lost(found.lengths, found.converged)
         return found
 
     def _check_joined(self, lengths):

@@ -393,9 +393,7 @@ def test_on_the_line_relaxed_distances_are_the_integral(density, lam):
     np.testing.assert_allclose(geodesic.distance(X[:-7], X[7:]), exact, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("d", "lam"), [*product([10, 50], LAMS), (100, 1.0)]
-)
+@pytest.mark.parametrize(("d", "lam"), [*product([10, 50], LAMS), (100, 1.0)])
 def test_around_a_gaussian_relaxed_distances_are_exact(d, lam):
     X = scattered(60, d)
     geodesic = GeodesicInterpolator(gaussian_log_density, lam=lam).fit(X)

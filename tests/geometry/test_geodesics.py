@@ -3,7 +3,10 @@ import pytest
 from scipy.integrate import cumulative_trapezoid
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 
 from skgengeo._base import LogDensity
 from skgengeo.density import as_density
@@ -195,9 +198,35 @@ def test_evaluations_of_gradients_are_counted(monkeypatch):
 def test_curves_that_have_not_converged_warn():
     graph = normal_graph()
     hasty = geodesics_between(graph, *ENDS, max_steps=1)
-    with pytest.warns(ConvergenceWarning, match="of 15 curves .* after 1 steps"):
-        warn_of_lost(hasty, 1)
+    with pytest.warns(ConvergenceWarning, match="of 15 curves .* have not converged"):
+        warn_of_lost(hasty.lengths, hasty.converged)
     assert (hasty.lengths >= refined_lengths(graph, *ENDS) * (1 - 1e-6)).all()
+
+
+def test_lengths_do_not_depend_on_batches(monkeypatch):
+    graph = normal_graph()
+    expected = refined_lengths(graph, *ENDS)
+    monkeypatch.setattr(
+        _geodesics,
+        "row_batches",
+        lambda n, **size: [slice(k, min(k + 4, n)) for k in range(0, n, 4)],
+    )
+    np.testing.assert_allclose(refined_lengths(graph, *ENDS), expected, rtol=1e-12)
+
+
+def test_lengths_do_not_depend_on_the_number_of_nodes():
+    """In ten features, where the density varies by e^100 along a path."""
+    digits = load_digits().data[:600]
+    X = PCA(10, random_state=0).fit_transform(digits)
+    mixture = GaussianMixture(10, random_state=0).fit(X)
+    density = LogDensity(as_density(mixture))
+    graph = graph_of(X, density, 1.0, n_neighbors=15)
+    coarse, fine = (
+        geodesics_between(graph, X[:8], X[8:16], n_nodes=n) for n in (64, 256)
+    )
+    assert coarse.converged.sum() >= 4
+    excess = coarse.lengths / fine.lengths - 1
+    assert excess[coarse.converged].max() < 5e-3
 
 
 # Other ways
