@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.spatial import cKDTree
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import pairwise_distances_argmin_min
 
 from .._batching import row_batches
 from .._warnings import warn
@@ -143,7 +143,7 @@ def _detours(graph, P, Q, seeds, targets, paths, rows):
         around += graph.distances_from(targets.take(some))
         for row, sums in zip(some, around, strict=True):
             near = np.flatnonzero(sums <= (1 + DETOUR) * sums.min())
-            gap = _gaps(graph.X[near], paths[row])
+            gap = cKDTree(paths[row]).query(graph.X[near])[0]
             step = np.linalg.norm(np.diff(paths[row], axis=0), axis=1).max()
             if gap.max() > step:
                 by[row] = near[gap.argmax()]
@@ -154,12 +154,6 @@ def _detours(graph, P, Q, seeds, targets, paths, rows):
     there = graph.paths_between(P[rows], via, seeds.take(rows), middle)
     back = graph.paths_between(via, Q[rows], middle, targets.take(rows))
     return rows, [np.vstack([a, b[1:]]) for a, b in zip(there, back, strict=True)]
-
-
-def _gaps(points, path):
-    """Distance of each point from the nearest vertex of a path."""
-    # Seen from the path: distances from dot products lose digits far from the origin.
-    return pairwise_distances_argmin_min(points - path[0], path - path[0])[1]
 
 
 def _relaxed(graph, starts, rivals, *, n_nodes, tol, max_steps):
