@@ -77,8 +77,8 @@ class Relaxation(NamedTuple):
         Whether the minimum of the energy was reached and is no longer than the start;
         of rivals, the least minimum.
     coarse : ndarray of bool of shape (n_curves,)
-        Whether that was reached, and the nodes are too few: the energy stands for
-        another length than that by the quadrature.
+        Whether the nodes are too few: the energy stands for another length than that by
+        the quadrature.
     nodes : ndarray of shape (n_curves, n_nodes, n_features)
         Where the minimisation has ended, of all curves.
     n_steps : ndarray of int of shape (n_curves,)
@@ -283,7 +283,7 @@ def relax(
 def relax_finely(
     starts, *rule, n_nodes=64, rivals=None, n_doublings=3, quad_tol=1e-3, **options
 ):
-    """Relax with as many nodes as it takes, of those that have converged.
+    """Relax with as many nodes as it takes, the more if they have led astray.
 
     Parameters
     ----------
@@ -297,7 +297,7 @@ def relax_finely(
         As of `relax`.
     n_doublings : int, default=3
         So many times the nodes of a curve are doubled at most, as long as they are too
-        few and that shortens it by more than `quad_tol`.
+        few, and it has not converged or that shortens it by more than `quad_tol`.
     quad_tol : float, default=1e-3
         As of `relax`.
     **options : dict
