@@ -209,6 +209,7 @@ def relax(
     max_steps=300,
     n_jobs=None,
     rivals=None,
+    each=False,
 ):
     """Shorten curves between fixed ends towards geodesics.
 
@@ -240,6 +241,8 @@ def relax(
         The length is measured of the one that has the least energy, the first of
         equals; the others are left as their starts. The first takes the place of one
         whose start is infinitely long.
+    each : bool, default=False
+        Whether all rivals are wanted, and not the shortest alone.
 
     Returns
     -------
@@ -257,6 +260,7 @@ def relax(
     rivals = np.arange(len(starts)) if rivals is None else rivals
     _, first, contest = np.unique(rivals, return_index=True, return_inverse=True)
     starts, before = _finite(starts, first[contest], *rule)
+    contest = np.arange(len(starts)) if each else contest
     nodes = resampled(starts, before, n_nodes)
     found = descended(nodes, log_density_gradient, metric, tol, max_steps, n_jobs)
     best = _winners(found.log_energy, contest, tol)
@@ -317,9 +321,10 @@ def relax_finely(
         if len(rows) == 0:
             break
         n_nodes *= 2
-        # Too few nodes may lead astray: from the start and the shortest curve, too.
-        known = [of[p] for of in (starts, relaxed.curves) for p in rows]
-        finer = relax(known + list(nodes), *rule, n_nodes=n_nodes, **options)
+        # Too few nodes may lead astray: from the shortest curve and the start, too.
+        known = [of[p] for of in (relaxed.curves, starts) for p in rows]
+        again = {"n_nodes": n_nodes, "rivals": np.tile(np.arange(len(rows)), 3)}
+        finer = relax(known + list(nodes), *rule, **again, each=True, **options)
         finer = _shortest_of(finer, len(rows))
         before = _least(relaxed.lengths.totals[rows], rivals[rows])
         relaxed = _with_finer(relaxed, rows, finer)

@@ -7,6 +7,7 @@ from skgengeo.geometry._curves import (
     curve_lengths,
     points_at,
     relax,
+    relax_finely,
     resampled,
 )
 from skgengeo.geometry._quadrature import Metric
@@ -436,6 +437,29 @@ def test_flat_densities_have_straight_geodesics():
     straight = [np.linalg.norm(start[-1] - start[0]) for start in starts]
     np.testing.assert_allclose(found.lengths.totals, straight, rtol=1e-6)
     assert found.converged.all()
+
+
+def test_more_nodes_where_a_rival_is_infinitely_long():
+    """Through a hole of the support at lam=0: the other start stands for it."""
+
+    def ring(X):
+        radius = np.linalg.norm(X, axis=1)
+        log_p = np.where(radius > 0.3, -((radius - 1) ** 2) / 0.02, -np.inf)
+        return log_p, -100 * (1 - 1 / np.maximum(radius, 0.1))[:, None] * X
+
+    angle = np.linspace(0, np.pi, 12)
+    around = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    found = relax_finely(
+        [around, around[[0, -1]]],
+        lambda X: ring(X)[0],
+        ring,
+        Metric(0.0, 0.0),
+        n_nodes=5,
+        rivals=np.zeros(2, dtype=int),
+    )
+    assert found.coarse.any()
+    assert (found.lengths.totals <= found.start_lengths).all()
+    assert found.lengths.totals.min() == pytest.approx(np.pi, rel=0.02)
 
 
 def test_infinite_lam_is_euclidean_without_any_evaluation():
