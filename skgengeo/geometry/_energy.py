@@ -97,8 +97,7 @@ def energy(x, log_c):
     """Energy of one curve, its cost in the logarithm."""
     total, n = 0.0, len(x) - 1
     for k in range(n):
-        f = n * math.exp(log_c[k] + log_c[k + 1])
-        total += f * np.sum((x[k + 1] - x[k]) ** 2)
+        total += n * math.exp(log_c[k] + log_c[k + 1]) * squared(x[k], x[k + 1])
     return total
 
 
@@ -112,11 +111,12 @@ def add_up(x, log_c, weight, slope, s, q, r, hold):
     total, n = 0.0, len(x) - 1
     for k in range(n):
         e = n * math.exp(log_c[k] + log_c[k + 1])
-        u = x[k + 1] - x[k]
-        f = e * np.sum(u * u)
+        f = e * squared(x[k], x[k + 1])
         hold[k] = 2 * e
-        q[k] = -f * s * weight[k] * slope[k] - 2 * e * u
-        r[k] = -f * s * weight[k + 1] * slope[k + 1] + 2 * e * u
+        for i in range(x.shape[1]):
+            pull = 2 * e * (x[k + 1, i] - x[k, i])
+            q[k, i] = -f * s * weight[k] * slope[k, i] - pull
+            r[k, i] = -f * s * weight[k + 1] * slope[k + 1, i] + pull
         total += f
     return total
 
@@ -124,7 +124,17 @@ def add_up(x, log_c, weight, slope, s, q, r, hold):
 @njit(cache=True, nogil=True)
 def held(hold, z):
     """The quadratic form of the damping, of a step z."""
-    total = hold[0] * np.sum(z[0] ** 2) + hold[-1] * np.sum(z[-1] ** 2)
+    nowhere = np.zeros(z.shape[1])
+    total = hold[0] * squared(nowhere, z[0]) + hold[-1] * squared(z[-1], nowhere)
     for k in range(1, len(z)):
-        total += hold[k] * np.sum((z[k] - z[k - 1]) ** 2)
+        total += hold[k] * squared(z[k - 1], z[k])
+    return total
+
+
+@njit(cache=True, nogil=True)
+def squared(a, b):
+    """Squared distance of two points, without arrays in between: it is called most."""
+    total = 0.0
+    for i in range(len(a)):
+        total += (b[i] - a[i]) ** 2
     return total

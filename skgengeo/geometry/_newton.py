@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ._energy import BRAKE, LEAST_DAMPING, STALLED, add_up, held
+from ._energy import BRAKE, LEAST_DAMPING, STALLED, add_up, held, squared
 
 # A secant this near to a right angle teaches nothing.
 MIN_COSINE = 0.1
@@ -88,7 +88,7 @@ def _fill(x, weight, slope, curvature, s, q, r, hold, diagonal, beside):
     n_segments = len(hold)
     for k in range(n_segments):
         e, u = hold[k] / 2, x[k + 1] - x[k]
-        f = e * np.sum(u * u)
+        f = e * squared(x[k], x[k + 1])
         if k > 0:
             _add_bend(weight[k], slope[k], curvature[k], s, last + f, diagonal[k - 1])
             _add_segment(q[k], q[k], u, e, f, 1.0, diagonal[k - 1])
