@@ -17,6 +17,9 @@ from skgengeo.geometry._energy import energies_at
 from skgengeo.geometry._geodesics import (
     DETOUR,
     _detours,
+    _leap,
+    _medoid,
+    _Star,
     frechet_mean,
     geodesics_between,
     refined_lengths,
@@ -418,6 +421,31 @@ def test_a_mean_does_not_depend_on_the_unit_of_length(p0):
     expected = frechet_mean(graph, points, weight)
     mean = frechet_mean(graph.with_metric(p0=p0), points, weight)
     np.testing.assert_allclose(mean, expected, atol=1e-4)
+
+
+def test_the_search_for_a_mean_starts_at_the_weighted_medoid():
+    graph, some = normal_graph(), np.arange(20)
+    weight = np.random.default_rng(0).dirichlet(np.full(20, 0.3))
+    squares = weight @ graph.distances(some) ** 2
+    assert _medoid(graph, graph.X[some], np.sqrt(weight)) == squares.argmin()
+
+
+def test_a_leap_is_exact_where_space_is_flat():
+    graph, share = normal_graph(np.inf), np.sqrt([0.25, 0.75])
+    limits = {"n_nodes": 16, "tol": 1e-6, "max_steps": 10}
+    ends = np.array([[-1.0, 0.5], [1.0, 0.0]])
+    star = _Star.at(ends[0], graph, ends, share, limits)
+    np.testing.assert_allclose(_leap(star), [0.25, 0.75] @ ends, atol=1e-9)
+
+
+def test_what_is_worse_is_no_mean(monkeypatch):
+    graph, points = normal_graph(), NORMAL[:5]
+    for move in ("_leap", "_descent"):
+        monkeypatch.setattr(_geodesics, move, lambda star: star.center + 2.0)
+    with pytest.warns(ConvergenceWarning, match="of their spread"):
+        mean = frechet_mean(graph, points, np.full(5, 0.2))
+    medoid = _medoid(graph, points, np.sqrt(np.full(5, 0.2)))
+    np.testing.assert_array_equal(mean, graph.X[medoid])
 
 
 def test_a_mean_after_too_few_steps_says_so():
