@@ -321,7 +321,7 @@ class GenerativeGeodesicDistance(
         -----
         ConvergenceWarning
             With `refine`, where the relaxation of a curve was stopped by its number of
-            steps, or by a density that jumps.
+            steps, by a density that jumps, or where its nodes are too few.
         """
         if not isinstance(refine, bool | np.bool_):
             raise ValueError(

@@ -55,15 +55,17 @@ def descended(nodes, log_density_gradient, metric, tol, max_steps, n_jobs=None):
     nodes : ndarray of shape (n_curves, n_nodes, n_features)
         Where to start; left as they are.
     log_density_gradient : callable
-        As in `relax`.
+        Points of shape (n, n_features) -> log p of shape (n,) and its gradient of
+        shape (n, n_features).
     metric : Metric
-        As in `relax`.
+        λ, log p0 and the exponent.
     tol : float
-        As in `relax`.
+        A curve has converged when a step would lower its energy by no more than this
+        share.
     max_steps : int
-        As in `relax`.
+        Steps after which a curve is left as it is.
     n_jobs : None or int
-        As in `relax`.
+        As in scikit-learn; no part of the result.
 
     Returns
     -------

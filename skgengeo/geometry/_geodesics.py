@@ -343,7 +343,7 @@ def refined_lengths(graph, P, Q, *, n_nodes=64, tol=1e-6, max_steps=MAX_STEPS):
     Parameters
     ----------
     graph : GeodesicGraph
-        As in `geodesics_between`, like all that follow.
+        As in `geodesics_between`.
     P, Q : ndarray of shape (n_pairs, n_features)
         Matched ends.
     n_nodes : int, default=64
