@@ -582,8 +582,8 @@ def interruptible():
 @pytest.mark.parametrize(
     ("kernel", "search"),
     [
-        ("_together", lambda geodesic, X: geodesic.distance_matrix()),
-        ("_between", lambda geodesic, X: geodesic.distance(X[:150], X[150:])),
+        ("search_lanes", lambda geodesic, X: geodesic.distance_matrix()),
+        ("between", lambda geodesic, X: geodesic.distance(X[:150], X[150:])),
     ],
 )
 def test_interrupts_are_seen_between_short_blocks(monkeypatch, kernel, search):

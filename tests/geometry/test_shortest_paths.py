@@ -3,6 +3,7 @@ import pytest
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from skgengeo.geometry._lanes import LANES
 from skgengeo.geometry._shortest_paths import (
     BATCH,
     SMALL_SEARCHES,
@@ -56,9 +57,7 @@ def by_heap(graph, seeds):
     return np.array([oracles.dijkstra(graph, row)[0] for row in rows_of(seeds)])
 
 
-@pytest.mark.parametrize(
-    "n_searches", [0, 1, BATCH // 2 - 1, BATCH // 2, 3 * BATCH + 1]
-)
+@pytest.mark.parametrize("n_searches", [0, 1, LANES - 1, LANES, 2 * BATCH + 1])
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("degree", [1, 2, 6])
 def test_distances_from_seeds(degree, ties, n_searches):
