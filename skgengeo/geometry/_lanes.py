@@ -23,6 +23,9 @@ from ._dijkstra import pop, relax, search, sow
 # Searches in a row: 128 bytes. Wider rows share the cost of an edge among more lanes,
 # and fit the cache worse; 8 to 64 differ by less than a third.
 LANES = 16
+# Searches that are gathered around one of them: a larger ball takes fewer searches to
+# find, and its outer rows are less compact.
+BALL = 4 * LANES
 # Vertices whose distances are written out together: their rows stay in the cache.
 TILE = 32
 
@@ -40,7 +43,7 @@ def nearby(graph, seeds):
     Returns
     -------
     searches : ndarray of shape (n_searches,)
-        The rows of seeds, each LANES of them from one ball of the graph.
+        The rows of seeds, ball after ball.
     place : ndarray of shape (n,)
         New number of each vertex: those nearest to the same search are together.
     """
@@ -59,7 +62,7 @@ def nearby(graph, seeds):
 
 @njit(cache=True, nogil=True)
 def _gather(indptr, indices, weights, by_home, waiting, searches):
-    """Balls of LANES searches each, every one beside the one before.
+    """Balls of BALL searches each, every one beside the one before.
 
     Those that start at vertex v are ``by_home[waiting[v]:waiting[v + 1]]``. A ball
     grows around the nearest search that the ball before has left over.
@@ -72,7 +75,7 @@ def _gather(indptr, indices, weights, by_home, waiting, searches):
         while start < 0 and upcoming[lowest] == waiting[lowest + 1]:
             lowest += 1
         ball = np.array([lowest if start < 0 else start])
-        full, start = done + LANES, -1
+        full, start = done + BALL, -1
         place[:], distance[:] = -1, np.inf
         size = sow(ball, np.zeros(1), heap, keys, place, distance)
         while size > 0 and start < 0:

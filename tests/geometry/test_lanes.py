@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, diags_array
 
-from skgengeo.geometry._lanes import LANES, nearby, search_lanes
+from skgengeo.geometry._lanes import BALL, LANES, nearby, search_lanes
 from skgengeo.geometry._shortest_paths import Seeds
 
-N = 10 * LANES
+N = 10 * BALL
 
 
 def path_graph(numbers):
@@ -20,14 +20,14 @@ def numbers():
     return np.random.default_rng(0).permutation(N)
 
 
-def test_searches_of_a_row_start_near_each_other(numbers):
+def test_searches_of_a_ball_start_near_each_other(numbers):
     searches, _ = nearby(path_graph(numbers), Seeds.at(np.arange(N)))
     np.testing.assert_array_equal(np.sort(searches), np.arange(N))
     at = np.empty(N, dtype=int)
     at[numbers] = np.arange(N)
-    extents = np.ptp(at[searches].reshape(-1, LANES), axis=1)
+    extents = np.ptp(at[searches].reshape(-1, BALL), axis=1)
     # Balls in a line; one may take what two others have left over.
-    assert np.median(extents) == LANES - 1
+    assert np.median(extents) == BALL - 1
 
 
 def test_vertices_are_numbered_beside_the_search_that_is_nearest(numbers):
