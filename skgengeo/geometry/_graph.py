@@ -784,7 +784,7 @@ def _check_metric(metric):
         )
 
 
-def _symmetrize(distances, block=1024):
+def _symmetrize(distances, block=128):
     """Make D symmetric in place: the two directions differ by rounding."""
     n = len(distances)
     for start in range(0, n, block):
