@@ -1,7 +1,9 @@
-"""Slices of rows, as many at a time as scikit-learn's ``working_memory`` holds."""
+"""Work in batches: slices of rows that memory holds, and threads that share it."""
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.utils import gen_batches
+from sklearn.utils.parallel import Parallel, delayed
 
 from ._compat import get_chunk_n_rows
 
@@ -25,6 +27,30 @@ def row_batches(n_rows, *, row_bytes=None, size=None):
     """
     size = get_chunk_n_rows(row_bytes) if size is None else size
     return list(gen_batches(n_rows, size)) if n_rows else []
+
+
+def in_threads(work, batches, n_jobs=None):
+    """What work makes of each batch, in threads that share memory.
+
+    Parameters
+    ----------
+    work : callable
+        ``batch -> result``; compiled kernels in it release the GIL.
+    batches : sequence
+        As `row_batches` gives them; one alone is worked on in this thread.
+    n_jobs : None or int
+        As in joblib: None is what its context says, of whatever backend, or 1. Left
+        to itself, joblib takes 1 where a context of processes says 2.
+
+    Returns
+    -------
+    list
+        One result for each batch, in order.
+    """
+    n_jobs = effective_n_jobs(n_jobs) if len(batches) > 1 else 1
+    return Parallel(n_jobs=n_jobs, require="sharedmem")(
+        delayed(work)(batch) for batch in batches
+    )
 
 
 def ragged_rows(indptr, rows):

@@ -5,9 +5,8 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
 
-from .._batching import row_batches
+from .._batching import in_threads, row_batches
 from .._floats import numbers_or_nan
 from ._protocol import (
     _ForeignDensity,
@@ -146,9 +145,7 @@ def evaluate(gradient, X, scale=None, n_jobs=None):
     batches = row_batches(len(X), size=THREAD_BATCH)
     if len(batches) <= 1:
         return gradient.function(X, scale)
-    parts = Parallel(n_jobs=n_jobs, require="sharedmem")(
-        delayed(gradient.function)(X[rows], scale) for rows in batches
-    )
+    parts = in_threads(lambda rows: gradient.function(X[rows], scale), batches, n_jobs)
     values, gradients = zip(*parts, strict=True)
     return np.concatenate(values), np.concatenate(gradients)
 

@@ -8,10 +8,9 @@ from functools import partial
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
-from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
-from .._batching import row_batches
+from .._batching import in_threads, row_batches
 from ._protocol import _name, _speaks_for_itself, check_names, check_scores
 from ._sums import innermost, kernel_sum_of
 
@@ -165,10 +164,11 @@ def _through(steps, X):
 
 
 def _in_batches(density, function, X, batches, n_jobs, verbose):
-    values = Parallel(n_jobs=n_jobs, require="sharedmem")(
-        delayed(_checked_scores)(density, function, X[rows], rows.start)
-        for rows in tqdm(batches, desc="log density", disable=not verbose)
-    )
+    def _scores_of(rows):
+        return _checked_scores(density, function, X[rows], rows.start)
+
+    progress = tqdm(batches, desc="log density", disable=not verbose)
+    values = in_threads(_scores_of, progress, n_jobs)
     return np.concatenate([*values, np.empty(0)])
 
 

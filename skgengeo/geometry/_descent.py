@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from sklearn.utils.parallel import Parallel, delayed
 
-from .._batching import row_batches
+from .._batching import in_threads, row_batches
 from .._compat import get_chunk_n_rows
 from ._energy import BRAKE, LEAST_DAMPING, STALLED, energy, evaluated
 from ._lbfgs import LimitedMemory
@@ -82,7 +81,8 @@ def descended(nodes, log_density_gradient, metric, tol, max_steps, n_jobs=None):
     log_energy = np.full(n_curves, -np.inf)
     converged, n_steps = straight.copy(), np.zeros(n_curves, dtype=int)
 
-    def _descend_some(rows):
+    def _descend_some(some):
+        rows = bent[some]
         rule = log_density_gradient, metric, tol, max_steps
         found, n_gradients = _descend(nodes[rows], *rule)
         nodes[rows], log_energy[rows], converged[rows], n_steps[rows] = found
@@ -90,9 +90,7 @@ def descended(nodes, log_density_gradient, metric, tol, max_steps, n_jobs=None):
 
     bent = np.flatnonzero(~straight)
     batches = _curve_batches(len(bent), n_nodes, d)
-    counts = Parallel(n_jobs=n_jobs if len(batches) > 1 else 1, require="sharedmem")(
-        delayed(_descend_some)(bent[some]) for some in batches
-    )
+    counts = in_threads(_descend_some, batches, n_jobs)
     return Descent(nodes, log_energy, converged, n_steps, sum(counts))
 
 

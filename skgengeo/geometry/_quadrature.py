@@ -17,9 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from sklearn.utils.parallel import Parallel, delayed
 
-from .._batching import row_batches
+from .._batching import in_threads, row_batches
 from ._cost import cost
 
 # Every edge has the five Lobatto nodes: both ends, and three whose order is theirs.
@@ -257,9 +256,7 @@ def _planned(nodes, metrics, tol, n_jobs):
 
 def _run(work, n_edges, n_jobs):
     """Work on batches of edges, in threads that share memory."""
-    Parallel(n_jobs=n_jobs, require="sharedmem")(
-        delayed(work)(rows) for rows in row_batches(n_edges, size=EDGE_BATCH)
-    )
+    in_threads(work, row_batches(n_edges, size=EDGE_BATCH), n_jobs)
 
 
 def _evaluate(segments, log_density, known, edge, position):

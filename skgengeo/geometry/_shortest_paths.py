@@ -12,10 +12,9 @@ where they start near each other. Batches of searches go to joblib threads.
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
-from .._batching import ragged_rows, row_batches
+from .._batching import in_threads, ragged_rows, row_batches
 from ._dijkstra import between, nearest, one_by_one, search
 from ._lanes import LANES, nearby, search_lanes
 
@@ -276,6 +275,4 @@ def _slices(n_searches, size=BATCH):
 def _run(search, batches, n_jobs, verbose):
     """Run `search` on batches of rows, in threads that share memory."""
     progress = tqdm(batches, desc="shortest paths", disable=not verbose)
-    Parallel(n_jobs=n_jobs, require="sharedmem")(
-        delayed(search)(rows) for rows in progress
-    )
+    in_threads(search, progress, n_jobs)
