@@ -102,7 +102,8 @@ def answer(what, *arguments):
 
 
 def run(case, folder):
-    print(f"  {case.name}, n = {case.n_samples:,}, d = {case.n_features}", flush=True)
+    where = f"n = {case.n_samples:,}, d = {case.n_features}"
+    print(f"  {case.name}, {where}", file=sys.stderr, flush=True)
     return apart(__file__, "--measure", *case, folder)
 
 
@@ -142,11 +143,11 @@ def parsed():
 
 def compare(path):
     """Measure all, print the tables, write them where asked; whether all is well."""
-    print("Measuring, for some minutes:")
+    print("Measuring, for some minutes:", file=sys.stderr)
     figures, errors = measure_all()
     rows, promises = rows_of_figures(figures), all_promises(figures, errors)
     texts = machine(), as_text(rows), as_text(rows_of_promises(promises))
-    print("", *texts, sep="\n\n")
+    print(*texts, sep="\n\n")
     if path:
         Path(path).write_text(page(rows, promises), encoding="utf-8")
     return all(promise.met for promise in promises)
