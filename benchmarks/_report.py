@@ -157,7 +157,7 @@ def rows_of_promises(promises):
 def cells_of_promise(promise):
     return (
         promise.what,
-        f"{promise.measured:.3g}",
+        f"{promise.measured:.4g}",
         f"{'≥' if promise.at_least else '≤'} {promise.promised:g}",
         "met" if promise.met else "missed",
     )
