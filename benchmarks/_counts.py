@@ -31,7 +31,7 @@ MOST_AN_EDGE, MOST_PASSES = 4.0, 10
 class CountingDensity:
     """Counts the points at which it is evaluated."""
 
-    n_points = 0
+    n_points = 0  # of the class: a copy may be evaluated too
 
     def __init__(self, density):
         self.density = density
