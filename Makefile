@@ -28,7 +28,7 @@ test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV_OLDEST)/numba-$(SHARED)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-oldest lint format doc clean
+.PHONY: help demo test test-oldest lint format doc bench bench-quick clean
 
 help: ## List the targets
 	@echo "usage: make TARGET [PYTHON=python3.12] [PYTEST_ARGS='-k name']"
@@ -62,6 +62,12 @@ doc: $(VENV)/.installed-doc ## Build the site in doc/_build/html, warnings as er
 	$(ONE_THREAD) $(VENV)/bin/python -m sphinx \
 		-b html -q -E -W --keep-going -n doc doc/_build/html
 	@echo "The site: doc/_build/html/index.html"
+
+bench: $(VENV)/.installed-bench ## Measure time and memory beside peers, some minutes
+	$(ONE_THREAD) $(VENV)/bin/python benchmarks/speed.py --write doc/benchmarks.inc
+
+bench-quick: $(VENV)/.installed-test ## Count density evaluations and settled vertices
+	$(ONE_THREAD) $(VENV)/bin/python benchmarks/speed.py --quick
 
 clean: ## Remove environments, caches and everything generated
 	rm -rf $(VENV) $(VENV_OLDEST) build dist .pytest_cache .ruff_cache .coverage

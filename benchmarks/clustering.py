@@ -28,16 +28,15 @@ most 4 GB.
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from _batteries import add_batteries, check_batteries, labelled_sets, score_or_error
+from _measure import MIB, apart, measured, seconds_of
 from fermat import FermatKMeans
 from genieclust import Genie
 from sklearn.cluster import HDBSCAN, AgglomerativeClustering, SpectralClustering
@@ -52,7 +51,6 @@ N_WARM_UP = 200
 REPEATS = 5
 SIZES = (2000, 5000)
 N_LARGE, N_COMPONENTS, MOST_GB = 20_000, 20, 4.0
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # At least: mean adjusted Rand index; over all it must be more.
 TARGETS = {"fcps": 0.99, "graves": 0.95, "uci": 0.34}
 TARGET_OF_ALL = 0.78
@@ -183,16 +181,13 @@ def timed_sets(n_samples):
     ]
 
 
-def seconds_of(clusterer, X):
-    start = time.perf_counter()
-    clusterer.fit_predict(X)
-    return time.perf_counter() - start
-
-
 def median_seconds(X, n_clusters):
     """Of every clusterer, whose runs take turns."""
     runs = [
-        [seconds_of(make(n_clusters), X) for make in TIMED.values()]
+        [
+            seconds_of(partial(make(n_clusters).fit_predict, X))
+            for make in TIMED.values()
+        ]
         for _ in range(REPEATS)
     ]
     return dict(zip(TIMED, np.median(runs, axis=0), strict=True))
@@ -220,28 +215,16 @@ def measure(which):
         n_clusters, density=GaussianMixture(N_COMPONENTS, random_state=0)
     )
     warm_up(TIMED)
-    seconds = seconds_of(clusterer, X)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    figures = measured(lambda: clusterer.fit(X))
     score = adjusted_rand_score(truth, clusterer.labels_)
-    return {"title": title, "seconds": seconds, "GB": peak, "score": score}
-
-
-def measured_apart(which):
-    answer = subprocess.run(
-        [sys.executable, __file__, "--measure", str(which)],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=os.environ | dict.fromkeys(ONE_THREAD, "1"),
-    )
-    return json.loads(answer.stdout.splitlines()[-1])
+    return figures | {"title": title, "GB": figures["MiB"] * MIB / 1e9, "score": score}
 
 
 def large_table():
     print(f"{'':32s}{'seconds':>9s}{'GB':>9s}{'score':>9s}")
     missed = []
     for which in range(2):
-        found = measured_apart(which)
+        found = apart(__file__, "--measure", which)
         cells = f"{found['seconds']:9.1f}{found['GB']:9.2f}{found['score']:9.2f}"
         print(f"{found['title']:32s}{cells}", flush=True)
         if found["GB"] > MOST_GB:

@@ -18,14 +18,12 @@ to that by all samples; at n = 50,000 that by 500 landmarks takes less than 4 GB
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
-import time
 import warnings
+from functools import partial
 
 import numpy as np
+from _measure import apart, measured, medians
 from sklearn.datasets import make_swiss_roll
 
 N_NEIGHBORS = 10
@@ -34,7 +32,6 @@ N_WARM_UP = 600
 SIZES = [2000, 5000]
 LARGE = 50_000
 MOST_OF_ISOMAP, MOST_DISPARITY, MOST_GB = 0.4, 0.02, 4.0
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 REPEATS = 3
 
 
@@ -82,43 +79,18 @@ def measure(row, n_samples):
     ROWS[row](X).fit(X)
     X = swiss_roll(n_samples)
     model = ROWS[row](X)
-    start = time.perf_counter()
-    model.fit(X)
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    stress = getattr(model, "stress_", np.nan)
-    return {"seconds": seconds, "MiB": peak, "stress": stress}
+    figures = measured(lambda: model.fit(X))
+    return figures | {"stress": getattr(model, "stress_", np.nan)}
 
 
 def measured_apart(row, n_samples):
-    command = [sys.executable, __file__, "--measure", row, str(n_samples)]
-    answer = subprocess.run(
-        command,
-        check=True,
-        capture_output=True,
-        text=True,
-        env=os.environ | dict.fromkeys(ONE_THREAD, "1"),
-    )
-    return json.loads(answer.stdout.splitlines()[-1])
-
-
-def medians(rows, n_samples):
-    """Median figures of each row, whose runs take turns."""
-    runs = [
-        {row: measured_apart(row, n_samples) for row in rows} for _ in range(REPEATS)
-    ]
-    return {
-        row: {
-            name: float(np.median([run[row][name] for run in runs]))
-            for name in runs[0][row]
-        }
-        for row in rows
-    }
+    return apart(__file__, "--measure", row, n_samples)
 
 
 def beside_isomap(n_samples):
     """Print a table; what falls short at 5,000 samples, in words."""
-    figures = medians(ROWS, n_samples)
+    run = partial(measured_apart, n_samples=n_samples)
+    figures = medians(run, ROWS, REPEATS)
     base = figures["Isomap"]
     header = f"{'seconds':>9s}{'x':>8s}{'MiB':>8s}{'x':>8s}{'stress':>8s}"
     print(f"n = {n_samples:<16,}{header}", flush=True)

@@ -6,7 +6,7 @@ neighbours of its graph are those by default. The peers find Euclidean neighbour
 scikit-learn's KNeighborsTransformer, and pynndescent's transformer, which is
 approximate. Every figure comes from a process of its own, which has run the same on a
 few points before, with one thread of BLAS. Memory is what the process takes at its
-peak, and how much that is beyond its peak before, with all libraries loaded.
+peak, and how much that is beyond what it took before, with all libraries loaded.
 
     pip install "skgengeo[bench]"
     python benchmarks/neighbors.py [--quick]
@@ -20,13 +20,10 @@ makes this 1.125 for four times as many samples.
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
-import time
 import warnings
 
+from _measure import apart, measured, seconds_of
 from sklearn.datasets import make_swiss_roll
 
 N_NEIGHBORS = 15
@@ -34,7 +31,6 @@ N_WARM_UP = 500
 SIZES, QUICK_SIZES = [50_000, 100_000, 200_000], [5_000, 10_000, 20_000]
 MOST_SECONDS, MOST_GIB = 60, 3
 MOST_GROWTH = 1.25
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 JUDGED = "geodesic, n_jobs=2"
 
 
@@ -51,9 +47,8 @@ def geodesic(X, n_jobs):
 
     from skgengeo import GeodesicNeighborsTransformer
 
-    start = time.perf_counter()
-    density = GaussianMixture(10, random_state=0).fit(X)
-    seconds = time.perf_counter() - start
+    density = GaussianMixture(10, random_state=0)
+    seconds = seconds_of(lambda: density.fit(X))
     transformer = GeodesicNeighborsTransformer(
         density, n_neighbors=N_NEIGHBORS, n_jobs=n_jobs
     )
@@ -87,31 +82,12 @@ ROWS = {
 }
 
 
-def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure(row, n_samples):
     """One run in this process: seconds and peak memory."""
     work, n_jobs = ROWS[row]
     work(swiss_roll(N_WARM_UP), n_jobs)
-    before = peak_mib()
-    X = swiss_roll(n_samples)
-    start = time.perf_counter()
-    more = work(X, n_jobs)
-    seconds, peak = time.perf_counter() - start, peak_mib()
-    return {"seconds": seconds, "MiB": peak, "beyond": peak - before} | more
-
-
-def measured_apart(row, n_samples):
-    answer = subprocess.run(
-        [sys.executable, __file__, "--measure", row, str(n_samples)],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=os.environ | dict.fromkeys(ONE_THREAD, "1"),
-    )
-    return json.loads(answer.stdout.splitlines()[-1])
+    X, more = swiss_roll(n_samples), {}
+    return measured(lambda: more.update(work(X, n_jobs))) | more
 
 
 def print_row(row, found):
@@ -157,7 +133,7 @@ def main():
     for n_samples in sizes:
         print(f"{f'n = {n_samples:,}':26s}{header}")
         for row in ROWS:
-            figures[row, n_samples] = measured_apart(row, n_samples)
+            figures[row, n_samples] = apart(__file__, "--measure", row, n_samples)
             print_row(row, figures[row, n_samples])
     shortfalls = missed(sizes, figures)
     if shortfalls:

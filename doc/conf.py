@@ -65,7 +65,14 @@ html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["skgengeo.css"]
 # The header leads to these pages, which have none below them.
-_WITHOUT_SIDEBAR = ["index", "quickstart", "extending", "changes", "auto_examples/*"]
+_WITHOUT_SIDEBAR = [
+    "index",
+    "quickstart",
+    "extending",
+    "benchmarks",
+    "changes",
+    "auto_examples/*",
+]
 html_sidebars = {page: [] for page in _WITHOUT_SIDEBAR}
 html_copy_source = False
 html_show_sourcelink = False

@@ -1,0 +1,135 @@
+"""What `speed.py --quick` counts: density evaluations and settled vertices.
+
+Counts do not depend on the machine. Evaluations are counted by the density, vertices by
+the code of the searches itself, run without being compiled: a search relaxes the edges
+of each vertex that it settles once.
+"""
+
+import sys
+import tempfile
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import _jobs
+import numpy as np
+
+from skgengeo import GenerativeGeodesicDistance
+from skgengeo.geometry import _shortest_paths
+from skgengeo.geometry._shortest_paths import (
+    Seeds,
+    distances_between,
+    distances_from,
+    nearest_from,
+)
+
+N_SAMPLES, N_FEATURES = 1250, 3
+N_PAIRS, N_NEAREST = 50, 15
+# At most: evaluations an edge, and passes over the edges for a batch of searches.
+MOST_AN_EDGE, MOST_PASSES = 4.0, 10
+
+
+class CountingDensity:
+    """Counts the points at which it is evaluated."""
+
+    n_points = 0  # of the class: a copy may be evaluated too
+
+    def __init__(self, density):
+        self.density = density
+
+    def score_samples(self, X):
+        CountingDensity.n_points += len(X)
+        return self.density.score_samples(X)
+
+
+def evaluations(work):
+    """Points at which the density was evaluated meanwhile."""
+    before = CountingDensity.n_points
+    work()
+    return CountingDensity.n_points - before
+
+
+@contextmanager
+def calls_of(name, callers):
+    """A list of the calls of a kernel by others, which run without being compiled."""
+    kernel, calls = getattr(_shortest_paths, name), []
+
+    def counted(*args):
+        calls.append(name)
+        return kernel(*args)
+
+    plain = {caller: getattr(_shortest_paths, caller).py_func for caller in callers}
+    with patch.multiple(_shortest_paths, **{name: counted}, **plain):
+        yield calls
+
+
+def settled_vertices():
+    return calls_of("_relax", ["_search", "_nearest", "_between"])
+
+
+# Each gives what was counted, and the most that may be
+
+
+def an_edge(model, X):
+    counted = evaluations(lambda: model.fit(X))
+    told = model.graph_.n_evaluations
+    yield "evaluations that the graph does not tell", abs(counted - told), 0
+    yield "evaluations an edge", counted / model.graph_.n_edges, MOST_AN_EDGE
+
+
+def several_lams(model, X):
+    """By `lam_path`, and by fits that share a folder."""
+    one = evaluations(lambda: model.fit(X))
+    ten = evaluations(lambda: _jobs.sweep(model.density, X, _jobs.LAMS))
+    yield "evaluations of ten λ by lam_path, over one", ten / one, 1
+    with tempfile.TemporaryDirectory() as folder:
+        model.set_params(memory=folder)
+        ten = evaluations(
+            lambda: [model.set_params(lam=lam).fit(X) for lam in _jobs.LAMS]
+        )
+        model.set_params(memory=None)
+    yield "evaluations of ten fits with memory, over one", ten / one, 1
+
+
+def nearest(graph):
+    n = graph.shape[0]
+    with settled_vertices() as settled:
+        nearest_from(graph, Seeds.at(np.arange(n)), N_NEAREST)
+    yield f"vertices settled for the {N_NEAREST} nearest", len(settled) / n, N_NEAREST
+
+
+def between(graph):
+    """The target, and what is nearer, which Dijkstra's algorithm has to settle."""
+    starts, stops = np.arange(N_PAIRS), np.arange(N_PAIRS, 2 * N_PAIRS)
+    distances = distances_from(graph, Seeds.at(starts))
+    reached = distances[np.arange(N_PAIRS), stops]
+    needed = np.sum(distances <= reached[:, None])
+    with settled_vertices() as settled:
+        distances_between(graph, Seeds.at(starts), Seeds.at(stops))
+    yield "vertices settled for a pair, over those needed", len(settled) / needed, 1
+
+
+def passes(graph):
+    """Of searches from all vertices, which are made in batches."""
+    n = graph.shape[0]
+    with calls_of("_relax_in_order", ["_together"]) as relaxed:
+        distances_from(graph, Seeds.at(np.arange(n)))
+    n_batches = -(-n // _shortest_paths.BATCH)
+    yield "passes over the edges for a batch", len(relaxed) / n_batches, MOST_PASSES
+
+
+def check():
+    """Print the counts, and fail where one is too high."""
+    X = _jobs.swiss_roll(N_SAMPLES, N_FEATURES)
+    density = CountingDensity(_jobs.mixture().fit(X))
+    model = GenerativeGeodesicDistance(density, lam=_jobs.LAMS[0])
+    counts = [*an_edge(model, X), *several_lams(model, X)]
+    graph = model.graph_.weights
+    counts += [*nearest(graph), *between(graph), *passes(graph)]
+    for what, count, most in counts:
+        print(f"{what:50s}{count:8.2f}, at most {most:g}")
+    if any(count > most for _, count, most in counts):
+        sys.exit("Counts are too high: see above.")
+
+
+if __name__ == "__main__":
+    check()
