@@ -14,7 +14,7 @@ import _jobs
 import numpy as np
 
 from skgengeo import GenerativeGeodesicDistance
-from skgengeo.geometry import _shortest_paths
+from skgengeo.geometry import _dijkstra, _lanes, _shortest_paths
 from skgengeo.geometry._shortest_paths import (
     Seeds,
     distances_between,
@@ -24,8 +24,8 @@ from skgengeo.geometry._shortest_paths import (
 
 N_SAMPLES, N_FEATURES = 1250, 3
 N_PAIRS, N_NEAREST = 50, 15
-# At most: evaluations an edge, and passes over the edges for a batch of searches.
-MOST_AN_EDGE, MOST_PASSES = 4.0, 10
+# At most: evaluations an edge, and passes over the edges for a row of searches.
+MOST_AN_EDGE, MOST_PASSES = 4.0, 6
 
 
 class CountingDensity:
@@ -48,22 +48,46 @@ def evaluations(work):
     return CountingDensity.n_points - before
 
 
+def uncompiled(module, *names):
+    """Kernels of a module that run, and call others, as Python."""
+    plain = {name: getattr(module, name).py_func for name in names}
+    return patch.multiple(module, **plain)
+
+
 @contextmanager
-def calls_of(name, callers):
-    """A list of the calls of a kernel by others, which run without being compiled."""
-    kernel, calls = getattr(_shortest_paths, name), []
+def settled_vertices():
+    """A list with an entry for each vertex whose edges a single search relaxes."""
+    kernel, settled = _dijkstra.relax, []
 
     def counted(*args):
-        calls.append(name)
+        settled.append(args[3])
         return kernel(*args)
 
-    plain = {caller: getattr(_shortest_paths, caller).py_func for caller in callers}
-    with patch.multiple(_shortest_paths, **{name: counted}, **plain):
-        yield calls
+    with (
+        uncompiled(_shortest_paths, "nearest", "between"),
+        uncompiled(_dijkstra, "search"),
+        patch.object(_dijkstra, "relax", counted),
+    ):
+        yield settled
 
 
-def settled_vertices():
-    return calls_of("_relax", ["_search", "_nearest", "_between"])
+@contextmanager
+def vertices_passed():
+    """A list of how many vertices each pass of a row of searches goes through."""
+    kernel, passed = _lanes._relax_changed, []
+
+    def counted(indptr, indices, weights, order, *args):
+        any_changed = kernel(indptr, indices, weights, order, *args)
+        if any_changed:
+            passed.append(len(order))
+        return any_changed
+
+    with (
+        uncompiled(_shortest_paths, "search_lanes"),
+        uncompiled(_lanes, "_settle"),
+        patch.object(_lanes, "_relax_changed", counted),
+    ):
+        yield passed
 
 
 # Each gives what was counted, and the most that may be
@@ -109,12 +133,12 @@ def between(graph):
 
 
 def passes(graph):
-    """Of searches from all vertices, which are made in batches."""
+    """Of searches from all vertices, which are made in rows."""
     n = graph.shape[0]
-    with calls_of("_relax_in_order", ["_together"]) as relaxed:
+    with vertices_passed() as passed:
         distances_from(graph, Seeds.at(np.arange(n)))
-    n_batches = -(-n // _shortest_paths.BATCH)
-    yield "passes over the edges for a batch", len(relaxed) / n_batches, MOST_PASSES
+    n_rows = -(-n // _lanes.LANES)
+    yield "passes over the edges for a row", sum(passed) / n / n_rows, MOST_PASSES
 
 
 def check():
