@@ -16,10 +16,14 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
+from .._batching import row_batches
+
 # Points that are summed together.
 TILE = 32
 # Of so few kernels the points are summed in their own order.
 FEW, LONG_TILE = 64, 256
+# Points summed between two chances to be interrupted: whole tiles.
+INTERRUPT = 4096
 # Products that OpenBLAS makes fastest at a time: more are shared among threads.
 PRODUCTS = 2**18
 # The kernels, and their names in scikit-learn.
@@ -60,10 +64,11 @@ def log_sum(X, blocks, rtol, *, gradient=False):
     # Points in the order of a tree, so that those of a tile lie together.
     few = n_kernels <= FEW
     order = slice(None) if few else cKDTree(X, leafsize=TILE).indices
-    found = np.empty(len(X))
+    X, found = X[order], np.empty(len(X))
     slopes = np.empty((len(X) if gradient else 0, X.shape[1]))
-    log_share = math.log(rtol / n_kernels)
-    _log_sum(X[order], LONG_TILE if few else TILE, *blocks, log_share, found, slopes)
+    size, log_share = LONG_TILE if few else TILE, math.log(rtol / n_kernels)
+    for rows in row_batches(len(X), size=INTERRUPT):
+        _log_sum(X[rows], size, *blocks, log_share, found[rows], slopes[rows])
     out = _in_order(found, order)
     return (out, _in_order(slopes, order)) if gradient else out
 

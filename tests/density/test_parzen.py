@@ -15,7 +15,7 @@ from sklearn.datasets import make_swiss_roll
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
-from skgengeo.density import ManifoldParzenWindows
+from skgengeo.density import ManifoldParzenWindows, _kernel_sum
 from skgengeo.density._parzen import CANDIDATES, LEAST_SHARE, VARIANCE_FLOOR
 
 from .._oracles import pairwise_lengths
@@ -810,3 +810,19 @@ def test_points_that_are_not_finite_are_refused(value):
 def test_points_of_other_features_are_refused():
     with pytest.raises(ValueError, match=r"3 features, but .* expecting 2 features"):
         ManifoldParzenWindows().fit(scattered(20, 2)).score_samples(scattered(5, 3))
+
+
+def test_long_sums_can_be_interrupted(monkeypatch):
+    kernel, n_points = _kernel_sum._log_sum, []
+
+    def recorded(X, *args):
+        n_points.append(len(X))
+        return kernel(X, *args)
+
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    density = ManifoldParzenWindows().fit(X)
+    expected = density.score_samples(X)
+    monkeypatch.setattr(_kernel_sum, "_log_sum", recorded)
+    monkeypatch.setattr(_kernel_sum, "INTERRUPT", 128)
+    np.testing.assert_array_equal(density.score_samples(X), expected)
+    assert n_points == [128, 128, 44]
