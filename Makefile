@@ -28,7 +28,7 @@ test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV_OLDEST)/numba-$(SHARED)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-oldest lint format doc clean
+.PHONY: help demo test test-deep test-oldest lint format doc clean
 
 help: ## List the targets
 	@echo "usage: make TARGET [PYTHON=python3.12] [PYTEST_ARGS='-k name']"
@@ -41,6 +41,9 @@ demo: $(VENV)/.installed-plot ## Run the quick start: a table, and a figure as P
 
 test: $(VENV)/.installed-test ## Run the tests and the doctests
 	$(ONE_THREAD) $(VENV)/bin/python $(PYTEST) $(PYTEST_ARGS)
+
+test-deep: $(VENV)/.installed-test-deep ## Those of normalizing flows, with PyTorch
+	$(ONE_THREAD) $(VENV)/bin/python $(PYTEST) -m deep $(PYTEST_ARGS)
 
 test-oldest: $(VENV_OLDEST)/.installed-test ## The same with the oldest supported versions
 	$(ONE_THREAD) $(VENV_OLDEST)/bin/python $(PYTEST) $(PYTEST_ARGS)
