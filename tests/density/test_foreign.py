@@ -382,6 +382,25 @@ def test_modules_are_found_in_what_holds_them(wrapped):
     assert all(module.training for module in model.modules())
 
 
+def test_what_holds_an_estimator_is_given_arrays():
+    class Scorer:
+        def score_samples(self, X):
+            assert isinstance(X, np.ndarray)
+            return normal_log_density(X)
+
+    class Holder:
+        def __init__(self, held):
+            self.held = held
+
+        def log_prob(self, X):
+            return self.held.score_samples(X)
+
+    scorer = Scorer()
+    scorer.model = odd_flow()
+    values = log_density(as_density(Holder(scorer)), points())
+    np.testing.assert_array_equal(values, normal_log_density(points()))
+
+
 def test_a_model_keeps_the_gradients_that_it_has():
     torch = library("torch")
     model = odd_flow()
