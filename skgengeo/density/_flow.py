@@ -207,7 +207,7 @@ default="neural-spline"
 
     @afresh
     def fit(self, X, y=None):
-        """Train the flow.
+        """Train the flow. An interruption keeps what has been trained so far.
 
         Parameters
         ----------

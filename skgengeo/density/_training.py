@@ -83,26 +83,41 @@ def train(flow, samples, validation, settings):
     ValueError
         Where the flow cannot be trained, or its loss or its score is no number.
     """
-    optimizer = _optimizer(flow, settings)
     course, best = Course([], []), _Best(flow, settings.tol)
-    samples = points_for(flow, samples)
-    epochs = tqdm(range(settings.max_iter), desc="flow", disable=not settings.verbose)
-    for _ in epochs:
-        loss = _checked(_epoch(flow, optimizer, samples, settings), settings)
-        course.losses.append(loss)
-        score = -loss
-        if validation is not None:
-            score = _checked(float(scores(flow, validation).mean()), settings)
-            course.scores.append(score)
-        epochs.set_postfix(score=f"{score:.6g}")
-        best.note(score, keep=validation is not None)
-        if best.n_iter_no_change >= settings.n_iter_no_change:
-            break
-    else:
-        _warn_of_the_end(settings)
+    passes = _passes(flow, points_for(flow, samples), validation, settings)
+    try:
+        for loss, score in passes:
+            course.losses.append(loss)
+            if validation is not None:
+                course.scores.append(score)
+            best.note(score, keep=validation is not None)
+            if best.n_iter_no_change >= settings.n_iter_no_change:
+                break
+        else:
+            _warn_of_the_end(settings)
+    except KeyboardInterrupt:
+        if not course.losses:
+            raise
+        warn(f"Training was interrupted after {len(course.losses)} passes.")
     best.restore()
     flow.eval().zero_grad(set_to_none=True)
     return course
+
+
+def _passes(flow, samples, validation, settings):
+    """Loss and score of each pass over the samples, as long as more are asked for."""
+    optimizer = _optimizer(flow, settings)
+    with tqdm(
+        total=settings.max_iter, desc="flow", disable=not settings.verbose
+    ) as progress:
+        for _ in range(settings.max_iter):
+            loss = _checked(_epoch(flow, optimizer, samples, settings), settings)
+            score = -loss
+            if validation is not None:
+                score = _checked(float(scores(flow, validation).mean()), settings)
+            progress.set_postfix(score=f"{score:.6g}", refresh=False)
+            progress.update()
+            yield loss, score
 
 
 def _optimizer(flow, settings):

@@ -342,6 +342,33 @@ def test_warm_starts_train_on():
         once.fit(np.column_stack([X, X[:, 0]]))
 
 
+class Interrupted(Gaussian):
+    """The user interrupts in its third pass, or in its first."""
+
+    calls, last = 0, 9
+
+    def log_prob(self, x):
+        self.calls += self.training
+        if self.training and self.calls == self.last:
+            raise KeyboardInterrupt
+        return super().log_prob(x)
+
+
+def test_an_interruption_keeps_what_is_trained(monkeypatch):
+    # Four batches in each pass.
+    X, module = moons(), Interrupted()
+    with pytest.warns(UserWarning, match="interrupted after 2 passes"):
+        density = small(module, max_iter=10).fit(X)
+    expected = small(Gaussian(), max_iter=2).fit(X)
+    assert density.loss_curve_ == expected.loss_curve_
+    np.testing.assert_array_equal(density.score_samples(X), expected.score_samples(X))
+    monkeypatch.setattr(Interrupted, "last", 2)
+    with pytest.raises(KeyboardInterrupt):
+        density.fit(X)
+    with pytest.raises(NotFittedError):
+        density.score_samples(X)
+
+
 def test_cold_starts_forget():
     X = moons()
     density = small().fit(X + 5.0).fit(X)
