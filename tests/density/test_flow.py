@@ -260,7 +260,8 @@ def test_the_best_weights_are_kept():
 
 
 def test_curves_are_in_the_units_of_the_samples():
-    X = moons(400)
+    # A unit of the flow is some millions of theirs.
+    X = 1000 * moons(400)
     density = small(max_iter=40, noise=0.0).fit(X)
     assert density.n_iter_ == len(density.loss_curve_)
     assert density.n_iter_ == len(density.validation_scores_)
