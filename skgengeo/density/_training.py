@@ -111,7 +111,7 @@ def _passes(flow, samples, validation, settings):
         total=settings.max_iter, desc="flow", disable=not settings.verbose
     ) as progress:
         for _ in range(settings.max_iter):
-            loss = _checked(_epoch(flow, optimizer, samples, settings), settings)
+            loss = _epoch(flow, optimizer, samples, settings)
             score = -loss
             if validation is not None:
                 score = _checked(float(scores(flow, validation).mean()), settings)
@@ -145,15 +145,16 @@ def _epoch(flow, optimizer, samples, settings):
     for rows in order.tensor_split(n_batches):
         batch = samples[rows]
         batch = batch + settings.noise * torch.randn_like(batch)
-        loss = _loss(flow, batch)
+        loss = _loss(flow, batch, settings)
+        value = -_checked(-loss.item(), settings)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        total += loss.item() * len(batch)
+        total += value * len(batch)
     return total / len(samples)
 
 
-def _loss(flow, batch):
+def _loss(flow, batch, settings):
     name, shape = type(flow).__name__, tuple(batch.shape)
     try:
         values = log_prob(flow, batch)
@@ -161,7 +162,9 @@ def _loss(flow, batch):
         raise ValueError(
             f"flow={name} raised {type(error).__name__} in training, on a tensor of "
             f"shape {shape}: {str(error).rstrip('.')}. It has to score any finite "
-            f"points of {shape[1]} features, which are those of X that vary."
+            f"points of {shape[1]} features, which are those of X that vary. Where "
+            "it has done so before, its weights have left the range: lower "
+            f"learning_rate_init={settings.learning_rate_init:g}."
         ) from error
     if values.numel() != len(batch):
         raise ValueError(

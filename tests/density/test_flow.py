@@ -588,7 +588,7 @@ ANSWERS = {
         lambda values: values * float("nan"),
         r"became nan.*Lower learning_rate_init=0.01",
     ),
-    "infinite": (lambda values: values + float("inf"), "became -inf in training"),
+    "infinite": (lambda values: values + float("inf"), "became inf in training"),
 }
 
 
@@ -599,7 +599,8 @@ def test_answers_that_cannot_be_trained_are_refused(answer, message):
 
 
 def test_a_learning_rate_that_is_too_large_is_told():
-    with pytest.raises(ValueError, match=r"in training. Lower learning_rate_init=1e\+"):
+    # Distributions may look at their values first, and raise.
+    with pytest.raises(ValueError, match=r"in training.*ower learning_rate_init=1e\+"):
         small(learning_rate_init=1e30, max_iter=20).fit(moons())
 
 
