@@ -278,7 +278,7 @@ def test_a_support_that_ends():
 
     class Half(torch.nn.Module):
         def log_prob(self, x):
-            return torch.where(x < 0, -torch.inf, exponential.log_prob(x))
+            return exponential.log_prob(x) + torch.where(x < 0, -torch.inf, 0.0)
 
     density = as_density(Half())
     X = np.array([[-1.0], [2.0]])
