@@ -129,8 +129,9 @@ def scores_with_gradient(model, X):
     values, gradients = np.empty(len(X)), np.empty(X.shape)
     with _evaluating(model):
         for rows in row_batches(len(X), row_bytes=FEATURE_GRADIENT_BYTES * X.shape[1]):
-            found = _differentiated(model, X[rows])
-            values[rows], gradients[rows] = (_one_each(t, rows) for t in found)
+            found, slopes = _differentiated(model, X[rows])
+            values[rows] = _one_each(found, rows)
+            gradients[rows] = slopes.cpu().numpy()
     return values, gradients
 
 
