@@ -598,10 +598,27 @@ def test_answers_that_cannot_be_trained_are_refused(answer, message):
         small(Gaussian(answer=answer)).fit(moons())
 
 
+class Square(torch.nn.Module):
+    """Overflows, and does not look at its values, as distributions may."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = torch.nn.Parameter(torch.zeros(2))
+
+    def log_prob(self, x):
+        return -((x - self.mean) ** 2).sum(dim=1)
+
+
 def test_a_learning_rate_that_is_too_large_is_told():
-    # Distributions may look at their values first, and raise.
-    with pytest.raises(ValueError, match=r"in training.*ower learning_rate_init=1e\+"):
-        small(learning_rate_init=1e30, max_iter=20).fit(moons())
+    with pytest.raises(ValueError, match=r"became -inf.*Lower learning_rate_init=1e\+"):
+        small(Square(), learning_rate_init=1e30).fit(moons())
+
+
+def test_what_a_large_learning_rate_makes_a_flow_raise_is_told():
+    with pytest.raises(
+        ValueError, match=r"Raises raised.*lower learning_rate_init=0.0"
+    ):
+        small(Raises()).fit(moons())
 
 
 def test_a_module_without_trainable_parameters_is_refused():
