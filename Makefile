@@ -15,6 +15,8 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 # Processes share the cores; more threads in each would only wait for each other.
 PYTEST := -m pytest -n logical --maxprocesses 4 --dist worksteal
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# Files with tests of that mark: to collect all others takes longer than to run these.
+DEEP = skgengeo/density/_flow.py $(shell grep -rl --include='*.py' 'pytest\.mark\.deep' tests)
 # For a failed scikit-fmm, which is built from source: an error only under CI.
 NO_FMM := scikit-fmm could not be installed (it is built with a C++ compiler), so the \
 	tests against fast marching will be skipped. The log:
@@ -28,7 +30,7 @@ test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV_OLDEST)/numba-$(SHARED)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-oldest lint format doc bench bench-quick clean
+.PHONY: help demo test test-deep test-oldest lint format doc bench bench-quick clean
 
 help: ## List the targets
 	@echo "usage: make TARGET [PYTHON=python3.12] [PYTEST_ARGS='-k name']"
@@ -41,6 +43,9 @@ demo: $(VENV)/.installed-plot ## Run the quick start: a table, and a figure as P
 
 test: $(VENV)/.installed-test ## Run the tests and the doctests
 	$(ONE_THREAD) $(VENV)/bin/python $(PYTEST) $(PYTEST_ARGS)
+
+test-deep: $(VENV)/.installed-test-deep ## Run the tests of flows and of foreign models, with PyTorch
+	$(ONE_THREAD) $(VENV)/bin/python $(PYTEST) -m deep $(DEEP) $(PYTEST_ARGS)
 
 test-oldest: $(VENV_OLDEST)/.installed-test ## The same with the oldest supported versions
 	$(ONE_THREAD) $(VENV_OLDEST)/bin/python $(PYTEST) $(PYTEST_ARGS)

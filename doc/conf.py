@@ -35,7 +35,7 @@ numpydoc_show_class_members = False
 # References to other packages stay plain text; ours must resolve.
 _FOREIGN = (
     "array|bool|callable|float|int|joblib|matplotlib|ndarray|numpy|np|object|"
-    "pandas|polars|scipy|sklearn|sparse|str|umap"
+    "pandas|polars|scipy|sklearn|sparse|str|torch|tuple|umap"
 )
 nitpick_ignore_regex = [
     (r"py:.*", rf"({_FOREIGN})(\..*)?"),

@@ -20,8 +20,8 @@ def afresh(fit):
     """Decorate ``fit``: parameters are checked, and what fails is not fitted.
 
     Where parameters are refused, an earlier fit stays. Else what it has learned is
-    forgotten first, so that no method mixes the two, and what a failed one has learned
-    so far, so that all say "not fitted".
+    forgotten first, so that no method mixes the two, unless `warm_start` builds on it,
+    and what a failed one has learned so far, so that all say "not fitted".
 
     Parameters
     ----------
@@ -37,7 +37,8 @@ def afresh(fit):
     @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
     @wraps(fit)
     def _fit_afresh(self, *args, **kwargs):
-        _forget(self)
+        if not getattr(self, "warm_start", False):
+            _forget(self)
         try:
             return fit(self, *args, **kwargs)
         except BaseException:

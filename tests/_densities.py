@@ -89,3 +89,14 @@ class Counting:
     def __call__(self, points):
         self.seen.append(points.copy())
         return self.log_density(points)
+
+
+def state_of(module):
+    """All of a module of torch that could be changed, in a form to be compared."""
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    return {
+        "modes": [m.training for m in module.modules()],
+        "values": {k: (t.tolist(), t.dtype, t.device) for k, t in tensors},
+        "learns": {k: t.requires_grad for k, t in tensors},
+        "grad": {k: None if t.grad is None else t.grad.tolist() for k, t in tensors},
+    }

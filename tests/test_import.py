@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import skgengeo
@@ -46,3 +47,14 @@ def test_public_names_exist(package):
     assert package.__all__ == sorted(set(package.__all__))
     for name in package.__all__:
         assert hasattr(package, name)
+
+
+@pytest.mark.parametrize("missing", ["torch", "zuko"])
+def test_what_flows_need_is_named(monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    density = skgengeo.density.FlowDensity()
+    with pytest.raises(ImportError, match=r"PyTorch and zuko.*'skgengeo\[deep\]'"):
+        density.fit(np.zeros((5, 2)))
+    # A geodesic passes it on.
+    with pytest.raises(ImportError, match=r"skgengeo\[deep\]"):
+        skgengeo.GenerativeGeodesicDistance(density).fit(np.zeros((5, 2)))

@@ -10,6 +10,7 @@ from .._batching import in_threads, row_batches
 from .._floats import numbers_or_nan
 from ._protocol import (
     _ForeignDensity,
+    _LogProbDensity,
     _name,
     _speaks_for_itself,
     check_scores,
@@ -26,6 +27,7 @@ from ._scoring import (
     scores,
 )
 from ._sums import innermost, kernel_sum_of
+from ._torch import is_of_torch, scores_with_gradient
 
 # Interquartile range of the standard normal.
 QUARTILES = 1.349
@@ -92,7 +94,9 @@ def log_density_gradient(
     evaluates these. At its own centre a kernel adds nothing, even where it has a cusp
     there, and a tophat adds nothing anywhere. Any other density may have a method
     ``score_samples_gradient(X) -> (n_samples, n_features)``, which is used, unless it
-    is inherited and a subclass has overridden ``score_samples``.
+    is inherited and a subclass has overridden ``score_samples``. Models of torch are
+    differentiated by torch, where they allow it, and
+    :class:`skgengeo.density.FlowDensity` with them.
     :class:`skgengeo.density.TemperedDensity`, a frozen estimator and a fitted search
     have the gradient of what is in them.
 
@@ -174,12 +178,50 @@ def gradient_of(density, kernel_sum=None):
         return model._gradient()
     if goes_with_scores(model, METHOD):
         return Gradient(partial(_by_method, density, model), True, False)
+    if isinstance(density, _LogProbDensity) and is_of_torch(model):
+        function = partial(scores_with_gradient, model)
+        return Gradient(partial(by_autograd, density, function), True, False)
     return Gradient(partial(_by_differences, density, kernel_sum), False, False)
 
 
 def _summed(kernel_sum, X, scale):
     del scale
     return kernel_sum.with_gradient(X)
+
+
+def by_autograd(density, function, X, scale):
+    """What torch differentiates; by differences where it cannot.
+
+    Parameters
+    ----------
+    density : estimator
+        Fitted.
+    function : callable
+        Of points, to their log densities and the gradients of these.
+    X : ndarray of shape (n_points, n_features)
+        The points.
+    scale : None or array-like of shape (n_features,)
+        For differences.
+
+    Returns
+    -------
+    values : ndarray of shape (n_points,)
+        Log density.
+    gradients : ndarray of shape (n_points, n_features)
+        Its gradient, zero where the density is.
+    """
+    try:
+        values, gradients = function(X)
+    except Exception:
+        # What is wrong with the density itself, its values tell.
+        return _by_differences(density, None, X, scale)
+    gradients[np.isneginf(values)] = 0.0
+    bad = ~np.isfinite(gradients).all(axis=1) | np.isnan(values) | np.isposinf(values)
+    if bad.any():
+        scale = _scale_of(X) if scale is None else scale
+        found = _by_differences(density, None, X[bad], scale)
+        values[bad], gradients[bad] = found
+    return values, gradients
 
 
 def _by_method(density, model, X, scale):

@@ -5,7 +5,6 @@ through `as_density`; nothing else in the package asks what kind of model it has
 """
 
 import reprlib
-import sys
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_outlier_detector
@@ -17,15 +16,17 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import searched_parameters
+from ._torch import is_module, is_of_torch, scores, stored
 
 # What scores as its last step, or its only one, does.
 WRAPPERS = Pipeline | FrozenEstimator | GridSearchCV | RandomizedSearchCV
 # What `as_density` makes scores of.
-SCORERS = {"score_samples", "log_prob", "logpdf", "__call__"}
+SCORERS = {"score_samples", "log_prob", "logpdf", "pdf", "__call__"}
 ACCEPTED = (
     "an object with score_samples(X), such as sklearn.neighbors.KernelDensity or "
     "sklearn.mixture.GaussianMixture; with log_prob(X), such as a normalizing flow; "
-    "with logpdf(X), such as scipy.stats.gaussian_kde; or a callable X -> log p(X)"
+    "with logpdf(X), such as scipy.stats.gaussian_kde; with pdf(X), such as "
+    "statsmodels' KDEMultivariate; or a callable X -> log p(X)"
 )
 
 
@@ -87,42 +88,29 @@ def _gaussian_kde_density(dataset, bandwidth, weights):
     return _LogPdfDensity(gaussian_kde(dataset, bandwidth, weights))
 
 
+class _PdfDensity(_ForeignDensity):
+    """``log(model.pdf(X))``, for models that have no logarithm of their own."""
+
+    def score_samples(self, X):
+        with np.errstate(divide="ignore"):
+            return _one_each_row(np.log(self.model.pdf(X)), X)
+
+
 class _LogProbDensity(_ForeignDensity):
     """``model.log_prob(X)``, in tensors where the model is made of them."""
 
     def score_samples(self, X):
-        torch = sys.modules.get("torch")
-        like = None if torch is None else _a_tensor(torch, self.model)
-        if like is None:
-            return _one_each_row(np.asarray(self._distribution().log_prob(X)), X)
-        with torch.no_grad():
-            points = torch.as_tensor(X, dtype=like.dtype, device=like.device)
-            values = self._distribution().log_prob(points)
-        return _one_each_row(values.detach().cpu().double().numpy(), X)
+        if is_of_torch(self.model):
+            return scores(self.model, X)
+        return _one_each_row(np.asarray(self.model.log_prob(X)), X)
 
-    def _distribution(self):
-        # Zuko's flows give their distribution when called.
-        return self.model if hasattr(self.model, "log_prob") else self.model()
+    def __getstate__(self):
+        return {"model": stored(self.model)}
 
 
 def _one_each_row(values, X):
-    """Univariate models answer element by element, and scipy's a row by a scalar."""
-    one_feature = X.shape[1] == 1 and np.shape(values) == X.shape
-    if one_feature or (len(X) == 1 and np.shape(values) == ()):
-        return np.reshape(values, len(X))
-    return values
-
-
-def _a_tensor(torch, model):
-    """A floating tensor of a torch model, for its dtype and device; or None."""
-    if isinstance(model, torch.nn.Module):
-        found = [*model.parameters(), *model.buffers()]
-    else:
-        found = [v for v in vars(model).values() if isinstance(v, torch.Tensor)]
-        inner = [v for v in vars(model).values() if hasattr(v, "log_prob")]
-        found += [t for t in (_a_tensor(torch, v) for v in inner) if t is not None]
-    floating = [t for t in found if t.is_floating_point()]
-    return floating[0] if floating else None
+    """Values of any shape with a number for each row, as that of a single feature."""
+    return np.reshape(values, len(X)) if np.size(values) == len(X) else values
 
 
 def as_density(density):
@@ -132,9 +120,10 @@ def as_density(density):
     ----------
     density : object
         An object with ``score_samples(X)`` (fitted or not), with ``log_prob(X)``
-        (torch.distributions, zuko, nflows, numpyro), with ``logpdf(X)`` (frozen
-        distributions of scipy.stats, and its gaussian_kde, whose layout is adapted),
-        or a callable that maps X of shape (n_samples, n_features) to log p of shape
+        (torch.distributions, zuko, nflows, normflows, pyro, numpyro), with
+        ``logpdf(X)`` (frozen distributions of scipy.stats, and its gaussian_kde, whose
+        layout is adapted), with ``pdf(X)`` (KDEMultivariate of statsmodels), or a
+        callable that maps X of shape (n_samples, n_features) to log p of shape
         (n_samples,).
 
     Returns
@@ -152,6 +141,17 @@ def as_density(density):
         Where ``score_samples`` is no log density: outlier detectors and BernoulliRBM.
     TypeError
         Where the object is none of the above, or a class instead of an instance.
+
+    Notes
+    -----
+    A model of torch is given tensors, in its precision and on its device, in batches.
+    Its modules score in evaluation mode, whatever mode they are in, and are left as
+    they were, as are the gradients of its parameters. The gradient with respect to the
+    points comes from automatic differentiation, and from differences where the model
+    is detached.
+
+    Of a density that has ``pdf(X)`` alone, the logarithm is ``-inf`` below 1e-308: far
+    from its samples.
 
     Examples
     --------
@@ -175,13 +175,12 @@ def as_density(density):
         if not (isinstance(density, BaseEstimator) and hasattr(density, "fit")):
             return _ScoreSamplesDensity(density)
         return FrozenEstimator(density) if is_fitted(density) else density
-    torch = sys.modules.get("torch")
-    if hasattr(density, "log_prob") or (
-        torch is not None and isinstance(density, torch.nn.Module)
-    ):
+    if hasattr(density, "log_prob") or is_module(density):
         return _LogProbDensity(density)
     if hasattr(density, "logpdf"):
         return _LogPdfDensity(density)
+    if hasattr(density, "pdf"):
+        return _PdfDensity(density)
     if callable(density):
         return _CallableDensity(density)
     raise TypeError(

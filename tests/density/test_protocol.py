@@ -168,16 +168,6 @@ def test_pipelines_that_end_in_a_density_differ_by_their_jacobian():
     np.testing.assert_allclose(offset, -np.log(scaler.scale_).sum(), atol=1e-4)
 
 
-def test_torch_distributions():
-    torch = pytest.importorskip("torch")
-    zero, one = torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
-    normal = torch.distributions.Independent(torch.distributions.Normal(zero, one), 1)
-    X = scattered()
-    np.testing.assert_allclose(
-        log_density(as_density(normal), X), normal_log_density(X), rtol=1e-12
-    )
-
-
 # What is no density
 
 NO_DENSITIES = {

@@ -1,0 +1,449 @@
+"""FlowDensity: a normalizing flow where a KernelDensity stood."""
+
+import copy
+import math
+import reprlib
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import HasMethods, Interval, StrOptions
+from .._fitting import afresh
+from .._floats import check_extent
+from .._warnings import warn
+from ._gradient import Gradient, by_autograd, evaluate
+from ._torch import (
+    device_named,
+    draw,
+    import_torch,
+    is_module,
+    scores,
+    scores_with_gradient,
+    seeded,
+    stored,
+)
+from ._training import Settings, train
+
+# Names of zuko, and the activation of the networks within. The gradient of splines
+# jumps at knots anyway, and ReLU fits best; that of the others is smooth with Tanh,
+# which is bounded for outliers, too.
+FLOWS = {"neural-spline": ("NSF", "ReLU"), "masked-autoregressive": ("MAF", "Tanh")}
+# A standard deviation of so many roundings of the mean is none.
+ROUNDING = 10
+
+
+class FlowDensity(BaseEstimator):
+    """A normalizing flow, trained by maximum likelihood.
+
+    Parameters
+    ----------
+    flow : {"neural-spline", "masked-autoregressive"} or torch.nn.Module, \
+default="neural-spline"
+        A neural spline flow [1]_ bends each feature by a spline, as the features before
+        it say; a masked autoregressive one [2]_ moves and stretches it. Splines fit
+        better; the others are smooth, which relaxed curves need (see the notes). A
+        module has ``log_prob``, or returns what has it when it is called, as the flows
+        of zuko do. It is copied, and the copy is trained on from the weights that it
+        has.
+    n_transforms : int, default=3
+        Number of transformations, one after the other. Not for a module.
+    hidden_features : tuple of int, default=(64, 64)
+        Sizes of the hidden layers of the network of each. Not for a module.
+    noise : float, default=0.05
+        Standard deviation of the noise that is added to the samples in training, in
+        each pass anew, in units of the standard deviation of each feature. It makes
+        the density smooth, which is then that of the noisy samples. Without any, the
+        density of features that take few values, such as those of pixels, grows without
+        bounds at these.
+    max_iter : int, default=500
+        Passes over the training samples, at most.
+    batch_size : int, default=256
+        Samples in a step of the training, at most.
+    learning_rate_init : float, default=1e-3
+        Step size of Adam.
+    early_stopping : bool, default=True
+        Hold out validation samples: their log density tells when to stop, and the
+        flow ends with the weights that gave the highest. Otherwise the loss of the
+        training tells, and the last weights are taken.
+    validation_fraction : float, default=0.1
+        Share of the samples that is held out.
+    n_iter_no_change : int, default=20
+        Passes without an improvement by `tol` after which training ends.
+    tol : float, default=1e-4
+        Improvement of the mean log density that counts as one.
+    warm_start : bool, default=False
+        Train the flow of the last fit on, in its units. What makes a flow is not
+        looked at again.
+    device : str, default="auto"
+        Where to train and to score, such as "cpu" or "cuda". "auto" takes CUDA where
+        there is some.
+    random_state : None, int or RandomState, default=None
+        Seed of the initial weights, the split, the batches and the noise. The state of
+        the generators of torch is left as it was.
+    verbose : bool, default=False
+        Show a progress bar, with the score of each pass.
+
+    Attributes
+    ----------
+    flow_ : torch.nn.Module
+        The trained flow, of the standardised features.
+    mean_ : ndarray of shape (n_features,)
+        Mean of each feature.
+    scale_ : ndarray of shape (n_features,)
+        Standard deviation of each feature; 0 where it is constant.
+    n_iter_ : int
+        Passes over the training samples.
+    loss_curve_ : list of float
+        Mean negative log density of the batches of each pass, noise included.
+    validation_scores_ : list of float or None
+        Mean log density of the validation samples after each pass.
+    best_validation_score_ : float or None
+        The highest of these.
+    device_ : str
+        Where the flow was trained.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where X had any.
+
+    See Also
+    --------
+    skgengeo.density.ManifoldParzenWindows : A Gaussian for each sample; nothing to
+        train.
+
+    Notes
+    -----
+    Features are standardised first. Log densities are those in the units of X: the log
+    of the Jacobian is in them. Constant features have no density. They are left out,
+    with a warning: the density is that of the others, and a point that differs in a
+    constant feature is scored as if it did not.
+
+    The gradient of a spline flow jumps at the knots of its splines. Distances in the
+    graph are indifferent to that, but curves of
+    :class:`skgengeo.GeodesicInterpolator` may stall there without converging: take
+    "masked-autoregressive" for these, whose networks are smooth here.
+
+    The flows that are named are trained in single precision and score in double
+    precision; a module keeps its own. Splines are the identity beyond five standard
+    deviations, where the density falls as the normal one does.
+
+    Sampling takes a pass through the networks for each feature.
+
+    A flow that is pickled on a device is read on the CPU where there is no such device.
+
+    References
+    ----------
+    .. [1] C. Durkan, A. Bekasov, I. Murray and G. Papamakarios, "Neural Spline Flows",
+       NeurIPS 2019.
+    .. [2] G. Papamakarios, T. Pavlakou and I. Murray, "Masked Autoregressive Flow for
+       Density Estimation", NIPS 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from skgengeo.density import FlowDensity
+    >>> X, _ = make_moons(500, noise=0.1, random_state=0)
+    >>> density = FlowDensity(random_state=0).fit(X)
+    >>> density.score_samples([[0.0, 1.0], [0.5, 0.25]]).shape
+    (2,)
+    """
+
+    _parameter_constraints: dict = {
+        "flow": [StrOptions(set(FLOWS)), HasMethods("parameters")],
+        "n_transforms": [Interval(Integral, 1, None, closed="left")],
+        "hidden_features": ["array-like"],
+        "noise": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        flow="neural-spline",
+        *,
+        n_transforms=3,
+        hidden_features=(64, 64),
+        noise=0.05,
+        max_iter=500,
+        batch_size=256,
+        learning_rate_init=1e-3,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-4,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=False,
+    ):
+        self.flow = flow
+        self.n_transforms = n_transforms
+        self.hidden_features = hidden_features
+        self.noise = noise
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @afresh
+    def fit(self, X, y=None):
+        """Train the flow. An interruption keeps what has been trained so far.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training samples, at least two.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : FlowDensity
+            The fitted density.
+
+        Raises
+        ------
+        ImportError
+            Where torch or zuko is missing.
+        ValueError
+            Where too few samples are left to train on, all features are constant, a
+            module cannot be trained, or the loss is not finite.
+        """
+        del y
+        import_torch()
+        further = self.warm_start and hasattr(self, "flow_")
+        X = validate_data(
+            self, X, dtype=np.float64, ensure_min_samples=2, reset=not further
+        )
+        rng = check_random_state(self.random_state)
+        samples, validation = self._split(X, rng)
+        device = device_named(self.device)
+        with seeded(device, _seed(rng)):
+            if not further:
+                self._start(X)
+            self.flow_.to(device)
+            self._train(samples, validation)
+        self.device_ = str(device)
+        return self
+
+    def _start(self, X):
+        self._standardise(X)
+        self.flow_ = self._new_flow()
+        self.n_iter_, self.loss_curve_ = 0, []
+        self.validation_scores_ = self.best_validation_score_ = None
+
+    def _split(self, X, rng):
+        """Samples to train on, and those that validate, or None."""
+        if not self.early_stopping:
+            return X, None
+        n_validation = math.ceil(self.validation_fraction * len(X))
+        if n_validation >= len(X):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of n_samples={len(X)} "
+                "leaves no samples to train on. Pass a smaller one, more samples, or "
+                "early_stopping=False."
+            )
+        order = rng.permutation(len(X))
+        return X[order[n_validation:]], X[order[:n_validation]]
+
+    def _standardise(self, X):
+        """Learn the unit of each feature, 0 where it is constant."""
+        check_extent(X)
+        # From one of the samples: identical ones have no variance to the last bit.
+        offsets = X - X[0]
+        self.mean_ = X[0] + offsets.mean(axis=0)
+        scale = offsets.std(axis=0)
+        rounding = ROUNDING * np.finfo(np.float64).eps * np.abs(self.mean_)
+        self.scale_ = np.where(scale > rounding, scale, 0.0)
+        constant = np.flatnonzero(self.scale_ == 0)
+        if len(constant) == X.shape[1]:
+            raise ValueError(
+                f"All features of X, of shape {X.shape}, are constant, and have no "
+                "density. Pass samples that differ."
+            )
+        if len(constant):
+            warn(
+                f"{len(constant)} of {X.shape[1]} features are constant in the "
+                f"samples: {np.array2string(constant, threshold=6)}. They are left "
+                "out: the density is that of the others, and points that differ in "
+                "these alone have the same. Drop them, or fit to samples in which they "
+                "vary."
+            )
+
+    def _new_flow(self):
+        if not isinstance(self.flow, str):
+            return _copied(self.flow)
+        torch, zuko = import_torch()
+        name, activation = FLOWS[self.flow]
+        return getattr(zuko.flows, name)(
+            np.count_nonzero(self.scale_),
+            transforms=self.n_transforms,
+            hidden_features=self.hidden_features,
+            activation=getattr(torch.nn, activation),
+        )
+
+    def _train(self, samples, validation):
+        """Train the flow, and add to the curves, in the units of X."""
+        named = isinstance(self.flow, str)
+        if named:
+            self.flow_.float()
+        samples = self._to_flow(samples)
+        validation = None if validation is None else self._to_flow(validation)
+        settings = Settings(**{name: getattr(self, name) for name in Settings._fields})
+        course = train(self.flow_, samples, validation, settings)
+        if named:
+            self.flow_.double()
+        volume = self._log_volume()
+        self.loss_curve_ += [loss + volume for loss in course.losses]
+        self.n_iter_ += len(course.losses)
+        if validation is not None:
+            found = [score - volume for score in course.scores]
+            self.validation_scores_ = [*(self.validation_scores_ or []), *found]
+            self.best_validation_score_ = max(found)
+
+    def _to_flow(self, X):
+        """Points as the flow sees them: standardised, without constant features."""
+        varies = self.scale_ > 0
+        return (X[:, varies] - self.mean_[varies]) / self.scale_[varies]
+
+    def _log_volume(self):
+        """Log of the volume that a unit of the flow has in the units of X."""
+        return float(np.log(self.scale_[self.scale_ > 0]).sum())
+
+    def score_samples(self, X):
+        """Log density at each point.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            log p, normalised, in the units of X.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return scores(self.flow_, self._to_flow(X)) - self._log_volume()
+
+    def score_samples_gradient(self, X):
+        """Gradient of the log density at each point.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            By automatic differentiation; zero along constant features.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_moons
+        >>> from skgengeo.density import FlowDensity
+        >>> X, _ = make_moons(500, noise=0.1, random_state=0)
+        >>> density = FlowDensity(random_state=0).fit(X)
+        >>> density.score_samples_gradient([[0.0, 1.0], [0.5, 0.25]]).shape
+        (2, 2)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False, order="C")
+        # Not that of `gradient_of`, which asks a subclass for this method.
+        return evaluate(self._gradient(), X)[1]
+
+    def _gradient(self):
+        check_is_fitted(self)
+        function = partial(by_autograd, self, self._scores_with_gradient)
+        return Gradient(function, True, False)
+
+    def _scores_with_gradient(self, X):
+        values, inner = scores_with_gradient(self.flow_, self._to_flow(X))
+        gradients = np.zeros(X.shape)
+        varies = self.scale_ > 0
+        gradients[:, varies] = inner / self.scale_[varies]
+        return values - self._log_volume(), gradients
+
+    def score(self, X, y=None):
+        """Mean log density of the points; the higher, the better the fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The points.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Mean of `score_samples`, which cross-validation can compare.
+        """
+        del y
+        return float(np.mean(self.score_samples(X)))
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw points from the density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of points.
+        random_state : None, int or RandomState
+            Seed. The state of the generators of torch is left as it was.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The points alone, as those of :class:`sklearn.neighbors.KernelDensity`.
+            Constant features have their value.
+        """
+        check_is_fitted(self)
+        seed = _seed(check_random_state(random_state))
+        with seeded(next(self.flow_.parameters()).device, seed):
+            inner = draw(self.flow_, n_samples)
+        points = np.tile(self.mean_, (n_samples, 1))
+        varies = self.scale_ > 0
+        points[:, varies] += inner * self.scale_[varies]
+        return points
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return state | {k: stored(state[k]) for k in ("flow", "flow_") if k in state}
+
+
+def _seed(rng):
+    return rng.randint(np.iinfo(np.int32).max)
+
+
+def _copied(flow):
+    """The module of a user, to be trained without changing it."""
+    if not is_module(flow):
+        raise TypeError(
+            f"flow={reprlib.repr(flow)} of type {type(flow).__name__} is no module of "
+            f"torch. Pass {' or '.join(map(repr, FLOWS))}, or a torch.nn.Module with "
+            "log_prob, such as a flow of zuko."
+        )
+    return copy.deepcopy(flow)

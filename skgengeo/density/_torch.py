@@ -1,0 +1,399 @@
+"""The door to torch: models made of its tensors, as they are found and as they score.
+
+Torch is imported where a model is fitted. Foreign models bring it with them.
+"""
+
+import copy
+import sys
+from contextlib import contextmanager
+from functools import partial
+from inspect import ismethod
+from types import ModuleType
+
+import numpy as np
+
+from .._batching import row_batches
+
+# Memory for each feature of a row: some times what three neural splines take, in double
+# precision, for log p and for its gradient.
+FEATURE_BYTES = 8 * 500
+FEATURE_GRADIENT_BYTES = 8 * 3000
+
+
+def import_torch():
+    """Torch and zuko, or an error that tells where to get them.
+
+    Returns
+    -------
+    torch, zuko : module
+        Imported.
+    """
+    try:
+        import torch
+        import zuko
+    except ImportError as error:
+        raise ImportError(
+            "FlowDensity needs PyTorch and zuko, and they could not be imported. "
+            "Install them: pip install 'skgengeo[deep]'."
+        ) from error
+    return torch, zuko
+
+
+def is_module(model):
+    """Whether a model is a module of torch.
+
+    Parameters
+    ----------
+    model : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        False also where torch is not loaded: nothing is made of it then.
+    """
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def is_of_torch(model):
+    """Whether a model takes tensors.
+
+    Parameters
+    ----------
+    model : object
+        With ``log_prob``.
+
+    Returns
+    -------
+    bool
+        True for modules and distributions of torch, and for what holds a module or a
+        tensor.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    known = torch.nn.Module | torch.distributions.Distribution
+    return isinstance(model, known) or bool(_modules(model) or _tensors(model))
+
+
+def scores(model, X):
+    """Log density by a model of torch, which is left as it was.
+
+    Parameters
+    ----------
+    model : object
+        As `log_prob` takes it.
+    X : ndarray of shape (n_points, n_features)
+        The points.
+
+    Returns
+    -------
+    ndarray of shape (n_points,)
+        In float64; of another shape where the model does not return a number for each
+        point.
+    """
+    import torch
+
+    batches = row_batches(len(X), row_bytes=FEATURE_BYTES * X.shape[1])
+    with _evaluating(model), torch.no_grad():
+        parts = [
+            _one_each(log_prob(model, points_for(model, X[rows])), rows)
+            for rows in batches
+        ]
+    return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.empty(0)])
+
+
+def scores_with_gradient(model, X):
+    """Log density and its gradient, by automatic differentiation.
+
+    Parameters
+    ----------
+    model : object
+        As `log_prob` takes it. It is left as it was.
+    X : ndarray of shape (n_points, n_features)
+        The points.
+
+    Returns
+    -------
+    values : ndarray of shape (n_points,)
+        In float64.
+    gradients : ndarray of shape (n_points, n_features)
+        In float64.
+
+    Raises
+    ------
+    Exception
+        What the model raises, and where it lets no gradient through.
+    """
+    values, gradients = np.empty(len(X)), np.empty(X.shape)
+    with _evaluating(model):
+        for rows in row_batches(len(X), row_bytes=FEATURE_GRADIENT_BYTES * X.shape[1]):
+            found, slopes = _differentiated(model, X[rows])
+            values[rows] = _one_each(found, rows)
+            gradients[rows] = slopes.cpu().numpy()
+    return values, gradients
+
+
+def _differentiated(model, X):
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        points = points_for(model, X).clone().requires_grad_()
+        values = log_prob(model, points)
+        # With respect to the points alone: no parameter is given a gradient.
+        return values, torch.autograd.grad(values.sum(), points)[0]
+
+
+def _one_each(values, rows):
+    """A tensor, or what is returned in place of one, as an array of a row's numbers."""
+    import torch
+
+    values = torch.as_tensor(values).detach().cpu().double().numpy()
+    n = rows.stop - rows.start
+    return values.reshape(n) if values.size == n else values
+
+
+def log_prob(model, points):
+    """What a model says of points.
+
+    Parameters
+    ----------
+    model : object
+        With ``log_prob``, or a module that returns what has it when it is called, as
+        the flows of zuko do.
+    points : Tensor of shape (n_points, n_features)
+        The points.
+
+    Returns
+    -------
+    Tensor
+        As the model returns it.
+    """
+    return _distribution(model).log_prob(points)
+
+
+def draw(model, n_samples):
+    """Draw points from a model.
+
+    Parameters
+    ----------
+    model : object
+        As `log_prob` takes it.
+    n_samples : int
+        Number of points.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+        In float64.
+    """
+    import torch
+
+    distribution = _distribution(model)
+    if not hasattr(distribution, "sample"):
+        raise AttributeError(
+            f"flow={type(distribution).__name__} has no method sample. Give it one, or "
+            "take a flow that has."
+        )
+    is_own = isinstance(distribution, torch.distributions.Distribution)
+    with _evaluating(model), torch.no_grad():
+        found = distribution.sample((n_samples,) if is_own else n_samples)
+    # The flows of normflows add the log density.
+    points = found[0] if isinstance(found, tuple) else found
+    return points.cpu().double().numpy()
+
+
+def _distribution(model):
+    return model if hasattr(model, "log_prob") else model()
+
+
+def points_for(model, X):
+    """Points as a model takes them.
+
+    Parameters
+    ----------
+    model : object
+        As `log_prob` takes it.
+    X : ndarray of shape (n_points, n_features)
+        The points.
+
+    Returns
+    -------
+    Tensor of shape (n_points, n_features)
+        On the device of the model, in its precision; double where it has none.
+    """
+    import torch
+
+    floating = (tensor for tensor in _tensors(model) if tensor.is_floating_point())
+    like = next(floating, torch.empty(0, dtype=torch.float64))
+    return torch.as_tensor(X, dtype=like.dtype, device=like.device)
+
+
+def device_named(name):
+    """A device that there is.
+
+    Parameters
+    ----------
+    name : str
+        As torch takes it, or "auto".
+
+    Returns
+    -------
+    torch.device
+        "auto" is CUDA where there is some, and the CPU elsewhere.
+
+    Raises
+    ------
+    ValueError
+        Where torch does not know it, or there is none.
+    """
+    import torch
+
+    try:
+        if name == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.empty(0, device=name).device
+    except Exception as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"device={name!r}: {reason}. Pass 'cpu', or 'auto' for CUDA where there is "
+            "some."
+        ) from error
+
+
+@contextmanager
+def seeded(device, seed):
+    """Random numbers of torch from a seed; its global state is put back afterwards.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where numbers are drawn, beside the CPU.
+    seed : int
+        The seed.
+
+    Yields
+    ------
+    None
+        Meanwhile numbers are drawn from the global generators.
+    """
+    import torch
+
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(cuda):
+        torch.default_generator.manual_seed(seed)
+        for one in cuda:
+            with torch.cuda.device(one):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+class _Stored:
+    """A tensor that is pickled as an array.
+
+    Torch's own pickles of one tensor differ from each other, which hashes show, and
+    ask for its device where they are read.
+    """
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __reduce__(self):
+        tensor = self.tensor
+        kind = type(tensor), tensor.requires_grad, str(tensor.device)
+        return _restored, (tensor.detach().cpu().contiguous().numpy(), *kind)
+
+
+def _restored(array, kind, requires_grad, device):
+    import torch
+
+    try:
+        tensor = torch.tensor(array, device=device)
+    except (RuntimeError, AssertionError):
+        tensor = torch.tensor(array)
+    if issubclass(kind, torch.nn.Parameter):
+        return kind(tensor, requires_grad)
+    return tensor.requires_grad_(requires_grad)
+
+
+def stored(model):
+    """A model to be pickled in place of one: what is read back is as the model.
+
+    Parameters
+    ----------
+    model : object
+        Of torch, or not.
+
+    Returns
+    -------
+    object
+        A copy of the same structure, good for nothing else. It is pickled to the same
+        bytes each time, and read on the CPU where there is no such device.
+    """
+    if not is_of_torch(model):
+        return model
+    return copy.deepcopy(model, {id(t): _Stored(t) for t in _storable(model)})
+
+
+def _storable(model):
+    import torch
+
+    kinds = torch.Tensor, torch.nn.Parameter
+    tensors = _tensors(model)
+    # No other kind has an array.
+    return [t for t in tensors if type(t) in kinds and t.dtype != torch.bfloat16]
+
+
+@contextmanager
+def _evaluating(model):
+    """Modules in evaluation mode; afterwards each is in its own again."""
+    submodules = [m for module in _modules(model) for m in module.modules()]
+    training = [m for m in submodules if m.training]
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _tensors(model):
+    """Tensors of a model, those of its modules first."""
+    import torch
+
+    found = [t for m in _modules(model) for t in (*m.parameters(), *m.buffers())]
+    return found + [part for part in _parts(model) if isinstance(part, torch.Tensor)]
+
+
+def _modules(model):
+    return [part for part in _parts(model) if is_module(part)]
+
+
+def _parts(model):
+    """A model and what it is made of, a module as a whole."""
+    seen, to_do = {}, [model]
+    while to_do:
+        part = to_do.pop()
+        if id(part) not in seen:
+            seen[id(part)] = part
+            to_do += _inside(part)
+    return seen.values()
+
+
+def _inside(part):
+    # What scores samples takes arrays, whatever is in it.
+    if isinstance(part, type | ModuleType) or hasattr(type(part), "score_samples"):
+        return ()
+    if is_module(part):
+        return ()
+    if isinstance(part, dict):
+        return part.values()
+    if isinstance(part, list | tuple):
+        return part
+    if isinstance(part, partial):
+        return part.func, part.args, part.keywords
+    if ismethod(part):
+        return (part.__self__,)
+    return vars(part).values() if hasattr(part, "__dict__") else ()

@@ -1,0 +1,200 @@
+"""Maximum likelihood by stochastic gradients, with early stopping."""
+
+import copy
+import math
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from tqdm.auto import tqdm
+
+from .._warnings import warn
+from ._torch import log_prob, points_for, scores
+
+
+class Settings(NamedTuple):
+    """How a flow is trained: the parameters of `FlowDensity` of these names."""
+
+    noise: float
+    max_iter: int
+    batch_size: int
+    learning_rate_init: float
+    n_iter_no_change: int
+    tol: float
+    verbose: bool
+
+
+class Course(NamedTuple):
+    """How a training went.
+
+    `losses` has the mean negative log density of the batches of each epoch, and
+    `scores` the mean log density of the validation samples after it, if there are any.
+    """
+
+    losses: list
+    scores: list
+
+
+class _Best:
+    """The highest score, the weights that gave it, and how long ago that was."""
+
+    def __init__(self, flow, tol):
+        self.flow = flow
+        self.tol = tol
+        self.score = self.milestone = -np.inf
+        self.weights = None
+        self.n_iter_no_change = 0
+
+    def note(self, score, keep):
+        if keep and score > self.score:
+            self.weights = copy.deepcopy(self.flow.state_dict())
+        self.score = max(self.score, score)
+        if score > self.milestone + self.tol:
+            self.milestone, self.n_iter_no_change = score, 0
+        else:
+            self.n_iter_no_change += 1
+
+    def restore(self):
+        if self.weights is not None:
+            self.flow.load_state_dict(self.weights)
+
+
+def train(flow, samples, validation, settings):
+    """Train a flow in place, to the weights that validate best.
+
+    Parameters
+    ----------
+    flow : torch.nn.Module
+        Ends in evaluation mode, without gradients.
+    samples : ndarray of shape (n_samples, n_features)
+        Standardised.
+    validation : ndarray of shape (n_validation, n_features) or None
+        Without any, the loss tells when to stop, and the last weights are kept.
+    settings : Settings
+        How to train.
+
+    Returns
+    -------
+    Course
+        How it went.
+
+    Raises
+    ------
+    ValueError
+        Where the flow cannot be trained, or its loss or its score is no number.
+    """
+    course, best = Course([], []), _Best(flow, settings.tol)
+    passes = _passes(flow, points_for(flow, samples), validation, settings)
+    try:
+        for loss, score in passes:
+            course.losses.append(loss)
+            if validation is not None:
+                course.scores.append(score)
+            best.note(score, keep=validation is not None)
+            if best.n_iter_no_change >= settings.n_iter_no_change:
+                break
+        else:
+            _warn_of_the_end(settings)
+    except KeyboardInterrupt:
+        if not course.losses:
+            raise
+        warn(f"Training was interrupted after {len(course.losses)} passes.")
+    best.restore()
+    flow.eval().zero_grad(set_to_none=True)
+    return course
+
+
+def _passes(flow, samples, validation, settings):
+    """Loss and score of each pass over the samples, as long as more are asked for."""
+    optimizer = _optimizer(flow, settings)
+    with tqdm(
+        total=settings.max_iter, desc="flow", disable=not settings.verbose
+    ) as progress:
+        for _ in range(settings.max_iter):
+            loss = _epoch(flow, optimizer, samples, settings)
+            score = -loss
+            if validation is not None:
+                score = _checked(float(scores(flow, validation).mean()), settings)
+            progress.set_postfix(score=f"{score:.6g}", refresh=False)
+            progress.update()
+            yield loss, score
+
+
+def _optimizer(flow, settings):
+    import torch
+
+    parameters = [p for p in flow.parameters() if p.requires_grad]
+    if not parameters:
+        raise ValueError(
+            f"flow={type(flow).__name__} has no parameters that can be trained: none "
+            "has requires_grad. Where it is fitted already, pass it as the density "
+            "itself."
+        )
+    return torch.optim.Adam(parameters, lr=settings.learning_rate_init)
+
+
+def _epoch(flow, optimizer, samples, settings):
+    """Mean loss of a pass over the samples."""
+    import torch
+
+    flow.train()
+    order = torch.randperm(len(samples)).to(samples.device)
+    n_batches = math.ceil(len(samples) / settings.batch_size)
+    total = 0.0
+    # Batches of one size, as nearly as it goes: none is of a single sample.
+    for rows in order.tensor_split(n_batches):
+        batch = samples[rows]
+        batch = batch + settings.noise * torch.randn_like(batch)
+        loss = _loss(flow, batch, settings)
+        value = -_checked(-loss.item(), settings)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += value * len(batch)
+    return total / len(samples)
+
+
+def _loss(flow, batch, settings):
+    name, shape = type(flow).__name__, tuple(batch.shape)
+    try:
+        values = log_prob(flow, batch)
+    except Exception as error:
+        raise ValueError(
+            f"flow={name} raised {type(error).__name__} in training, on a tensor of "
+            f"shape {shape}: {str(error).rstrip('.')}. It has to score any finite "
+            f"points of {shape[1]} features, which are those of X that vary. Where "
+            "it has done so before, its weights have left the range: lower "
+            f"learning_rate_init={settings.learning_rate_init:g}."
+        ) from error
+    if values.numel() != len(batch):
+        raise ValueError(
+            f"flow={name} returned a tensor of shape {tuple(values.shape)} for points "
+            f"of shape {shape}; log densities are one number for each row. Reduce over "
+            "the features."
+        )
+    if not values.requires_grad:
+        raise ValueError(
+            f"flow={name} returned log densities that are detached from its "
+            "parameters, which cannot be trained by them. Take out detach, no_grad or "
+            "inference_mode; where it is fitted already, pass it as the density itself."
+        )
+    return -values.mean()
+
+
+def _checked(value, settings):
+    if math.isfinite(value):
+        return value
+    raise ValueError(
+        f"The log density of the samples became {value} in training. Lower "
+        f"learning_rate_init={settings.learning_rate_init:g}, or raise "
+        f"noise={settings.noise:g}; outliers of X may be the reason, too."
+    )
+
+
+def _warn_of_the_end(settings):
+    warn(
+        f"Training ended after max_iter={settings.max_iter} passes, with the score "
+        f"still rising in the last n_iter_no_change={settings.n_iter_no_change}. Raise "
+        "max_iter, or fit again with warm_start=True.",
+        ConvergenceWarning,
+    )
