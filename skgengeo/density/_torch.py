@@ -14,10 +14,11 @@ import numpy as np
 
 from .._batching import row_batches
 
-# Memory for each feature of a row: some times what three neural splines take, in double
-# precision, for log p and for its gradient.
-FEATURE_BYTES = 8 * 500
-FEATURE_GRADIENT_BYTES = 8 * 3000
+# Memory for each feature of a row: what three neural splines take, in double precision,
+# for log p (90 to 130 numbers) and for its gradient (550), and a little more. 784
+# features leave batches of a thousand, below which a flow takes longer for each row.
+FEATURE_BYTES = 8 * 160
+FEATURE_GRADIENT_BYTES = 8 * 600
 
 
 def import_torch():

@@ -182,7 +182,7 @@ def test_rows_are_scored_in_batches_that_fit_the_memory(monkeypatch):
         sizes.append(1)
 
     density.flow_.register_forward_pre_hook(watched)
-    with sklearn.config_context(working_memory=0.2):
+    with sklearn.config_context(working_memory=0.1):
         np.testing.assert_allclose(density.score_samples(X), together, rtol=1e-12)
         assert len(sizes) > 5
         found = density.score_samples_gradient(X)

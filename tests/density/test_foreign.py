@@ -289,16 +289,17 @@ def test_a_support_that_ends():
 # Odd models
 
 
-def odd_flow(answer=lambda self, x, values: values, dtype=None):
+def odd_flow(answer=lambda self, x, values: values, dtype=None, n_features=2):
     """A normal density with modules whose mode matters."""
     torch = library("torch")
 
     class Odd(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.mean = torch.nn.Parameter(torch.zeros(2, dtype=dtype))
+            self.mean = torch.nn.Parameter(torch.zeros(n_features, dtype=dtype))
             self.dropout = torch.nn.Dropout(0.5)
-            self.inner = torch.nn.Sequential(torch.nn.BatchNorm1d(2, dtype=dtype))
+            norm = torch.nn.BatchNorm1d(n_features, dtype=dtype)
+            self.inner = torch.nn.Sequential(norm)
 
         def log_prob(self, x):
             x = self.dropout(x) + 0.0 * self.inner(x)
@@ -497,9 +498,24 @@ def test_rows_are_scored_in_batches():
         return values
 
     density, X = as_density(odd_flow(noted)), points(1000)
-    with sklearn.config_context(working_memory=0.5):
+    with sklearn.config_context(working_memory=0.1):
         values = density.score_samples(X)
         gradients = log_density_gradient(density, X)
     assert max(sizes) < 100
     np.testing.assert_allclose(values, normal_log_density(X), rtol=1e-5)
     np.testing.assert_allclose(gradients, -X, rtol=1e-5)
+
+
+def test_batches_of_images_are_of_a_thousand():
+    library("torch")
+    sizes = []
+
+    def noted(self, x, values):
+        sizes.append(len(x))
+        return values
+
+    density = as_density(odd_flow(noted, n_features=784))
+    density.score_samples(np.zeros((3000, 784)))
+    assert sum(sizes) == 3000
+    # The last has what is left.
+    assert min(sizes[:-1]) >= 1000
