@@ -199,7 +199,7 @@ def warn_if_saturated(graph, density):
     if share <= MAX_SATURATED_SHARE or NEGLIGIBLE * lam >= 1:
         return
     warn(
-        f"The metric is degenerate: in the middle of {share:.0%} of the edges (beyond "
+        f"The metric is saturated: in the middle of {share:.0%} of the edges (beyond "
         f"{MAX_SATURATED_SHARE:.0%}) the density is less than 1 % of λ = lam * p0, "
         f"lam={lam:g}. Distances are those of lam=np.inf, times about "
         f"{((1 + lam) / lam) ** exponent:.3g}. {_against_saturation(graph, density)}"

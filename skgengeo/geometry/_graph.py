@@ -348,10 +348,13 @@ class GeodesicGraph:
         """Component of each vertex before any were joined: ndarray (n_vertices,)."""
         if self.n_components == 1:
             return np.zeros(self.n_vertices, dtype=np.int32)
-        ends, n = self.edges, self.n_vertices
-        bridges = np.sort(self.bridges, axis=1) @ [n, 1]
-        kept = ends[~np.isin(ends @ [n, 1], bridges)]
-        return component_labels(n, *kept.T)[1]
+        kept = self.edges[~self._is_bridge()]
+        return component_labels(self.n_vertices, *kept.T)[1]
+
+    def _is_bridge(self):
+        """Which of the `edges` are bridges."""
+        number = [self.n_vertices, 1]
+        return np.isin(self.edges @ number, np.sort(self.bridges, axis=1) @ number)
 
     @property
     def bridges(self):
@@ -398,11 +401,13 @@ class GeodesicGraph:
 
         There the cost is within 1 % of its ceiling ``((1 + lam) / lam) ** exponent``.
         Where nearly all edges are saturated the metric is Euclidean, up to a factor.
-        Edges between duplicates do not count.
+        Edges between duplicates, and bridges, do not count.
         """
         lam, log_p0, _ = self.metric
         profile = self.neighborhood.profile
         middle = profile.log_density[profile.position == 0.5]
+        # Edges between duplicates have no nodes inside.
+        middle = middle[~self._is_bridge()[self.neighborhood.edges.length > 0]]
         if lam == 0 or len(middle) == 0:
             return 0.0
         return float(np.mean(middle - log_p0 < np.log(NEGLIGIBLE * lam)))

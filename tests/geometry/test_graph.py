@@ -336,6 +336,15 @@ def test_saturated_share_is_of_edges_that_have_a_length():
     assert graph.with_metric(lam=1e6).saturated_share == 1.0
 
 
+@JOINED
+def test_saturated_share_is_of_edges_within_components():
+    graph = graph_of(
+        ISLANDS, GaussianMixture(8, random_state=0).fit(ISLANDS).score_samples
+    )
+    assert len(graph.bridges) == 2
+    assert graph.saturated_share == 0.0
+
+
 def test_connecting_epsilon():
     graph = graph_of()
     epsilon = graph.connecting_epsilon()
