@@ -185,7 +185,8 @@ class LogDensity:
 def warn_if_saturated(graph, density):
     """Say that the metric is Euclidean up to a factor, where λ has not been meant so.
 
-    From ``lam = 100`` on p0 itself is negligible beside λ, which is a choice.
+    From ``lam = 100`` on p0 itself is negligible beside λ, which is a choice. A single
+    edge is no metric that could be told from the Euclidean one.
 
     Parameters
     ----------
@@ -196,7 +197,8 @@ def warn_if_saturated(graph, density):
     """
     lam, _, exponent = graph.metric
     share = graph.saturated_share
-    if share <= MAX_SATURATED_SHARE or NEGLIGIBLE * lam >= 1:
+    meant = NEGLIGIBLE * lam >= 1 or graph.n_edges == 1
+    if meant or share <= MAX_SATURATED_SHARE:
         return
     warn(
         f"The metric is saturated: in the middle of {share:.0%} of the edges (beyond "
