@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._caching import cached, memory_if_hashable
 from ._compat import HasMethods, Interval, StrOptions
 from ._floats import check_extent
+from ._warnings import warn
 from .density._gradient import evaluate, gradient_of
 from .density._protocol import (
     HoldsDensity,
@@ -24,7 +25,10 @@ from .density._protocol import (
 from .density._scoring import scores
 from .density._sums import kernel_sum_of
 from .density._tempered import TemperedDensity
-from .geometry._graph import GeodesicGraph
+from .geometry._graph import NEGLIGIBLE, GeodesicGraph
+
+# Beyond this share of saturated edges the metric tells no edges apart.
+MAX_SATURATED_SHARE = 0.95
 
 
 class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
@@ -81,6 +85,7 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         self.log_p0_ = self.graph_.metric.log_p0
         with np.errstate(over="ignore"):
             self.p0_ = float(np.exp(self.log_p0_))
+        warn_if_saturated(self.graph_, self.density_)
 
     def _check_n_samples(self, n_samples):
         """Refuse too few samples for what a subclass makes, before any work."""
@@ -175,6 +180,46 @@ class LogDensity:
 
     def __setstate__(self, state):
         self.__init__(**state)
+
+
+def warn_if_saturated(graph, density):
+    """Say that the metric is Euclidean up to a factor, where λ has not been meant so.
+
+    From ``lam = 100`` on p0 itself is negligible beside λ, which is a choice. A single
+    edge is no metric that could be told from the Euclidean one.
+
+    Parameters
+    ----------
+    graph : GeodesicGraph
+        Of the samples.
+    density : estimator
+        Fitted, for the remedy.
+    """
+    lam, _, exponent = graph.metric
+    share = graph.saturated_share
+    meant = NEGLIGIBLE * lam >= 1 or graph.n_edges == 1
+    if meant or share <= MAX_SATURATED_SHARE:
+        return
+    warn(
+        f"The metric is saturated: in the middle of {share:.0%} of the edges (beyond "
+        f"{MAX_SATURATED_SHARE:.0%}) the density is less than 1 % of λ = lam * p0, "
+        f"lam={lam:g}. Distances are those of lam=np.inf, times about "
+        f"{((1 + lam) / lam) ** exponent:.3g}. {_against_saturation(graph, density)}"
+    )
+
+
+def _against_saturation(graph, density):
+    """What makes more of the density than of λ."""
+    lam, log_p0, _ = graph.metric
+    if graph.reference_log_density - log_p0 < np.log(NEGLIGIBLE * lam):
+        return "Pass p0='auto', the median density of the samples, or a smaller lam."
+    flatter = "skgengeo.density.TemperedDensity(density)"
+    if isinstance(density, TemperedDensity):
+        flatter = "a higher temperature"
+    return (
+        f"Pass {flatter}, a wider density (larger bandwidth), which alone helps where "
+        "it is zero, or a smaller lam."
+    )
 
 
 def extent_of(X):

@@ -213,6 +213,12 @@ class GenerativeGeodesicDistance(
         ValueError
             Where the data, the density or the graph cannot be used; it says why and
             what to do.
+
+        Warns
+        -----
+        UserWarning
+            Where components of the graph were joined, or the metric is Euclidean up to
+            a factor: more than 95 % of the edges are saturated, with ``lam < 100``.
         """
         self._fit_geometry(X, y, neighbors_graph)
         self._n_features_out = self.graph_.n_vertices

@@ -1,6 +1,7 @@
 """Every warning points at the line that asked, however scikit-learn leads there."""
 
 import ast
+import warnings
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -19,6 +21,7 @@ from skgengeo import (
     GeodesicSpectralClustering,
     GeodesicUMAP,
 )
+from skgengeo.density import TemperedDensity
 from skgengeo.plotting import EmbeddingDisplay
 
 from ._densities import normal_log_density
@@ -74,6 +77,52 @@ def test_densities_that_cannot_be_cached(estimator, tmp_path):
     )
     for method in methods(fits, "fit", "fit_transform", "fit_predict"):
         assert_points_here(lambda method=method: method(X), "cannot cache this dens")
+
+
+NARROW = KernelDensity(bandwidth=1e-3).fit(X)
+
+
+@estimators
+def test_saturated_metrics(estimator):
+    saturated = clone(estimator).set_params(density=NARROW, lam=0.05)
+    message = (
+        r"metric is saturated: in the middle of 100% of the edges \(beyond 95%\).*"
+        r"lam=0\.05.*of lam=np\.inf, times about 21\. Pass .*TemperedDensity\(density\)"
+    )
+    for method in methods(saturated, "fit", "fit_transform", "fit_predict"):
+        assert_points_here(lambda method=method: method(X), message)
+
+
+def silent(density, **metric):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GenerativeGeodesicDistance(density, **metric).fit(X)
+
+
+def test_the_remedies_of_a_saturated_metric_help():
+    for remedy in (TemperedDensity(NARROW), KernelDensity(bandwidth=0.1)):
+        silent(remedy)
+    cold = TemperedDensity(NARROW, temperature=2.0)
+    with pytest.warns(UserWarning, match="saturated.*Pass a higher temperature"):
+        GenerativeGeodesicDistance(cold).fit(X)
+    silent(TemperedDensity(NARROW, temperature=1e4))
+    with pytest.warns(UserWarning, match="saturated.*Pass p0='auto', the median"):
+        GenerativeGeodesicDistance(p0=1e6).fit(X)
+    silent(None, p0="auto")
+    wide = KernelDensity(bandwidth=0.03).fit(X)
+    with pytest.warns(UserWarning, match="saturated.*or a smaller lam"):
+        GenerativeGeodesicDistance(wide, lam=99.0).fit(X)
+    silent(wide, lam=0.01)
+
+
+@pytest.mark.parametrize("lam", [0.0, 100.0, np.inf])
+def test_a_metric_that_is_meant_so_is_not_called_saturated(lam):
+    # Neither is one of a path of λ, which passes through Euclidean ones.
+    silent(TemperedDensity(NARROW, temperature=1000.0), lam=lam)
+    fitted = GenerativeGeodesicDistance(KernelDensity(bandwidth=0.1)).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(fitted.lam_path([50.0, lam]))
 
 
 def test_short_rows():

@@ -74,6 +74,6 @@ def check_log_cost(log_ratio, *, lam, exponent):
             f"The metric is degenerate: the log cost runs from {values.min():.4g} to "
             f"{values.max():.4g}, and must stay within ±{MAX_LOG_COST:.0f} to be "
             "representable. Flatten the density with "
-            "skgengeo.density.TemperedDensity(density, temperature=T) (T of the order "
-            "of the dimension), or pass a smaller exponent."
+            "skgengeo.density.TemperedDensity(density, temperature='auto'), or with a "
+            "higher number, or pass a smaller exponent."
         )

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state, check_scalar
 
 from .._caching import cached, memory_if_hashable, node_values
 from .._floats import check_extent, check_range
-from ._cost import check_log_cost, log_cost
+from ._cost import check_log_cost
 from ._edges import (
     NeighborSearch,
     component_labels,
@@ -42,8 +42,8 @@ from ._shortest_paths import (
     shortest_paths,
 )
 
-# Beyond this share of its ceiling a cost is called saturated.
-SATURATION = 0.99
+# Below this share of λ a density is negligible: the cost is within 1 % of its ceiling.
+NEGLIGIBLE = 0.01
 
 
 class GeodesicGraph:
@@ -348,10 +348,13 @@ class GeodesicGraph:
         """Component of each vertex before any were joined: ndarray (n_vertices,)."""
         if self.n_components == 1:
             return np.zeros(self.n_vertices, dtype=np.int32)
-        ends, n = self.edges, self.n_vertices
-        bridges = np.sort(self.bridges, axis=1) @ [n, 1]
-        kept = ends[~np.isin(ends @ [n, 1], bridges)]
-        return component_labels(n, *kept.T)[1]
+        kept = self.edges[~self._is_bridge()]
+        return component_labels(self.n_vertices, *kept.T)[1]
+
+    def _is_bridge(self):
+        """Which of the `edges` are bridges."""
+        number = [self.n_vertices, 1]
+        return np.isin(self.edges @ number, np.sort(self.bridges, axis=1) @ number)
 
     @property
     def bridges(self):
@@ -394,19 +397,20 @@ class GeodesicGraph:
 
     @property
     def saturated_share(self):
-        """Share of edges on which the density is negligible beside λ.
+        """Share of edges in whose middle the density is less than 1 % of λ.
 
-        Their cost is within 1 % of its ceiling ``((1 + lam) / lam) ** exponent``, so
-        that the metric is Euclidean along them, up to a factor.
+        There the cost is within 1 % of its ceiling ``((1 + lam) / lam) ** exponent``.
+        Where nearly all edges are saturated the metric is Euclidean, up to a factor.
+        Edges between duplicates, and bridges, do not count.
         """
-        lam, _, exponent = self.metric
-        edges = self.neighborhood.edges
-        long = edges.length > 0
-        if not long.any():
+        lam, log_p0, _ = self.metric
+        profile = self.neighborhood.profile
+        middle = profile.log_density[profile.position == 0.5]
+        # Edges between duplicates have no nodes inside.
+        middle = middle[~self._is_bridge()[self.neighborhood.edges.length > 0]]
+        if lam == 0 or len(middle) == 0:
             return 0.0
-        costs = self._edge_costs[long]
-        ceiling = np.exp(log_cost(np.array(-np.inf), lam=lam, exponent=exponent))
-        return float(np.mean(costs > SATURATION * ceiling * edges.length[long]))
+        return float(np.mean(middle - log_p0 < np.log(NEGLIGIBLE * lam)))
 
     def connecting_epsilon(self):
         """Smallest ε at which the ε-graph of the vertices is connected.

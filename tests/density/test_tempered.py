@@ -3,8 +3,10 @@ import pickle
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.mixture import GaussianMixture
@@ -22,7 +24,7 @@ from skgengeo.density import (
 )
 from skgengeo.density._tempered import LEAST_TEMPERATURE
 
-from .._densities import Answers, LogProb, normal_log_density
+from .._densities import Answers, Counting, LogProb, normal_log_density
 
 
 def scattered(n=40, d=2, seed=0):
@@ -85,13 +87,62 @@ def test_temperatures_multiply():
 
 
 @pytest.mark.parametrize("d", [1, 2, 8, 64, 784])
-def test_the_spread_of_a_normal_is_known(d):
+def test_the_temperature_of_a_normal_is_known(d):
     # log p is -|x|^2 / 2 up to a constant, and |x|^2 a chi-square variable.
     square = stats.chi2(d)
     deviations = abs(square.rvs(200_000, random_state=0) - square.median()) / 2
-    expected = np.median(deviations) / stats.norm.ppf(0.75)
-    chosen = TemperedDensity(normal_log_density).fit(scattered(4000, d)).temperature_
-    assert chosen == pytest.approx(max(LEAST_TEMPERATURE, expected), rel=0.06)
+    spread = np.median(deviations) / stats.norm.ppf(0.75)
+    # The parallelogram law. Of the 12 nearest the sixth, at every fourth sample.
+    X = scattered(4000, d)
+    bend = np.median(np.sort(cdist(X[::4], X, "sqeuclidean"), axis=1)[:, 6]) / 8
+    chosen = TemperedDensity(normal_log_density).fit(X).temperature_
+    assert chosen == pytest.approx(max(LEAST_TEMPERATURE, spread, bend), rel=0.06)
+    assert (bend > spread) == (d >= 64)
+
+
+def test_kernels_at_the_samples_give_the_same_metric_at_any_bandwidth():
+    # All samples have the same density, and the way between them is all there is.
+    X = scattered(100, 10)
+    for kernel in (KernelDensity(bandwidth=h).fit(X) for h in (0.1, 0.05, 0.025)):
+        tempered = TemperedDensity(kernel).fit(X)
+        assert np.ptp(kernel.score_samples(X)) < 1e-6
+        nearest = np.sort(cdist(X, X, "sqeuclidean"), axis=1)[:, 4]
+        # Two kernels meet in the middle, which adds log 2, and few others come near.
+        expected = np.median(nearest) / (8 * kernel.bandwidth**2) - np.log(2)
+        assert tempered.temperature_ == pytest.approx(expected, rel=0.02)
+
+
+def test_the_order_of_the_samples_changes_nothing():
+    X = scattered(200, 64)
+    one, other = (TemperedDensity(normal_log_density).fit(Z) for Z in (X, X[::-1]))
+    assert one.temperature_ == pytest.approx(other.temperature_, rel=1e-12)
+    assert one.temperature_ > LEAST_TEMPERATURE
+
+
+@pytest.mark.parametrize("n", [40, 1000, 2500])
+def test_few_evaluations_beside_those_of_the_samples(n):
+    counting = Counting(normal_log_density)
+    TemperedDensity(counting).fit(scattered(n))
+    assert n < counting.n_points <= n + 1000
+    counting = Counting(normal_log_density)
+    TemperedDensity(counting, temperature=2.0).fit(scattered(n))
+    assert counting.n_points == 0
+
+
+def test_zero_density_between_samples_is_left_out():
+    X = scattered(500)
+    at_samples = Answers(
+        lambda Q: np.where(np.isin(Q[:, 0], X[:, 0]), 9 * Q[:, 0], -np.inf)
+    )
+    spread = stats.median_abs_deviation(9 * X[:, 0], scale="normal")
+    tempered = TemperedDensity(at_samples).fit(X)
+    assert tempered.temperature_ == pytest.approx(spread, rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_few_samples(n):
+    tempered = TemperedDensity(normal_log_density).fit(scattered(n))
+    assert tempered.temperature_ >= LEAST_TEMPERATURE
 
 
 @pytest.mark.parametrize("scale", [0.2, 2.0, 30.0])
@@ -336,6 +387,53 @@ def test_a_degenerate_metric_in_64_dimensions(density, metric):
     distances = GenerativeGeodesicDistance(tempered, **metric).fit_transform(X)
     assert np.all(np.isfinite(distances))
     assert np.all(distances[~np.eye(60, dtype=bool)] > 0)
+
+
+def low_rank(n, sigma, seed=0):
+    """Samples in 784 features near a plane of 5, of different sizes."""
+    rng = np.random.default_rng(seed)
+    plane = np.random.default_rng(5).normal(size=(5, 784))
+    X = rng.normal(size=(n, 5)) @ plane + rng.normal(size=(n, 784))
+    return X * rng.lognormal(sigma=sigma, size=(n, 1))
+
+
+def log_mean_costs(graph):
+    """Of each edge."""
+    lengths = graph.with_metric(lam=np.inf).weights.data
+    return np.log(graph.weights.data / lengths)
+
+
+@pytest.mark.parametrize("kind", ["low rank", "kernels"])
+def test_geodesics_in_784_dimensions(kind):
+    X = low_rank(80, sigma=0.5)
+    density = KernelDensity(bandwidth=0.5).fit(X)
+    if kind == "low rank":
+        density = PCA(5).fit(low_rank(1000, sigma=0, seed=1))
+    middle = (X[1:] + X[:-1]) / 2
+    assert np.ptp(density.score_samples(np.concatenate([X, middle]))) > 1000
+    geodesic = GenerativeGeodesicDistance(TemperedDensity(density)).fit(X)
+    for lam, distances in geodesic.lam_path([1.0, 0.05, 0.0]):
+        assert np.isfinite(distances).all()
+        assert (distances[~np.eye(len(X), dtype=bool)] > 0).all()
+        graph = geodesic.graph_.with_metric(lam=lam)
+        costs = log_mean_costs(graph)
+        assert graph.saturated_share < 0.2
+        assert abs(np.quantile(costs, [0.1, 0.9])).max() < 3.0
+        assert costs.std() > 0.05
+
+
+def test_exponent_of_the_inverse_dimension():
+    X = low_rank(80, sigma=0.5)
+    density = PCA(5).fit(low_rank(1000, sigma=0, seed=1))
+    with pytest.raises(ValueError, match="metric is degenerate"):
+        GenerativeGeodesicDistance(density, lam=0.0).fit(X)
+    geodesic = GenerativeGeodesicDistance(density, lam=0.0, exponent=1 / 784).fit(X)
+    costs = log_mean_costs(geodesic.graph_)
+    assert abs(costs).max() < 3.0
+    assert costs.std() > 0.05
+    # A ceiling of 21 ** (1 / 784), beside which no edge is dear.
+    dearest = log_mean_costs(geodesic.graph_.with_metric(lam=0.05)).max()
+    assert dearest < 0.004
 
 
 def test_temperature_of_the_dimension_is_the_exponent_of_its_inverse():

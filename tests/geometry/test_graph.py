@@ -321,8 +321,8 @@ def test_saturated_share(exponent):
     shares = []
     for lam in (1e-12, 1.0, 30.0, 300.0, 1e6, np.inf):
         other = graph.with_metric(lam=lam)
-        ceiling = 1.0 if np.isinf(lam) else (1 + 1 / lam) ** exponent
-        share = np.mean(edges_of(other)[2] > 0.99 * ceiling * lengths(graph))
+        middle = X[graph.edges].mean(axis=1)
+        share = np.mean(np.exp(LOG_DENSITY(middle) - MEDIAN) < 0.01 * lam)
         assert other.saturated_share == pytest.approx(share, abs=1e-12)
         shares.append(share)
     assert shares[0] == 0.0
@@ -334,6 +334,15 @@ def test_saturated_share(exponent):
 def test_saturated_share_is_of_edges_that_have_a_length():
     graph = graph_of(np.repeat(X, 2, axis=0), n_neighbors=9)
     assert graph.with_metric(lam=1e6).saturated_share == 1.0
+
+
+@JOINED
+def test_saturated_share_is_of_edges_within_components():
+    graph = graph_of(
+        ISLANDS, GaussianMixture(8, random_state=0).fit(ISLANDS).score_samples
+    )
+    assert len(graph.bridges) == 2
+    assert graph.saturated_share == 0.0
 
 
 def test_connecting_epsilon():
