@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array, diags
 
 from skgengeo.geometry._lanes import BALL, LANES, _order_from, nearby, search_lanes
 from skgengeo.geometry._shortest_paths import Seeds
@@ -10,7 +10,7 @@ N = 10 * BALL
 
 def path_graph(numbers):
     """Vertices in a line; the one that is named in ``numbers[i]`` is i-th."""
-    line = diags_array([np.ones(N - 1)] * 2, offsets=[-1, 1], shape=(N, N)).tocsr()
+    line = csr_array(diags([1.0, 1.0], offsets=[-1, 1], shape=(N, N)))
     order = np.argsort(numbers)
     return csr_array(line[order][:, order])
 
