@@ -22,9 +22,9 @@ NO_FMM := scikit-fmm could not be installed (it is built with a C++ compiler), s
 	tests against fast marching will be skipped. The log:
 
 export MPLBACKEND := Agg
-# Each environment keeps its own compiled kernels, and others of each cost and energy,
-# which are compiled into kernels of other files: numba looks at these alone.
-SHARED := $(firstword $(shell cat skgengeo/geometry/_cost.py skgengeo/geometry/_energy.py | cksum))
+# Each environment keeps its own compiled kernels, and others for each version of the
+# files whose kernels are compiled into those of other files: numba looks at these alone.
+SHARED := $(firstword $(shell cd skgengeo/geometry && cat _cost.py _dijkstra.py _energy.py | cksum))
 export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV)/numba-$(SHARED)
 test-oldest: export NUMBA_CACHE_DIR = $(CURDIR)/$(VENV_OLDEST)/numba-$(SHARED)
 

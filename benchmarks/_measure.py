@@ -18,6 +18,8 @@ from psutil import Process
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MIB = 2**20
+# Unit of ru_maxrss: KiB, but bytes on macOS.
+PEAK_UNIT = 1 if sys.platform == "darwin" else 2**10
 
 
 def apart(*arguments):
@@ -78,7 +80,7 @@ def measured(work, least_seconds=0.0):
     _forget_peak()
     before = Process().memory_info().rss / MIB
     times = [seconds_of(work)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT / MIB
     while sum(times) < least_seconds:
         times.append(seconds_of(work))
     seconds = float(np.median(times))

@@ -157,16 +157,17 @@ def _order_from(indptr, indices, weights, home, distance):
     """All vertices, by their distance from a place as near as known to the first seed.
 
     The lane of the searches before that starts nearest to it; Dijkstra's algorithm
-    where there is none.
+    where there is none. Vertices without a path from there keep the order of their
+    numbers, in which those that lie together are together.
     """
     if len(home) == 0:
         return np.arange(len(distance))
     nearest = np.argmin(distance[home[0]])
     if distance[home[0], nearest] < np.inf:
-        return np.argsort(distance[:, nearest].copy())
+        return np.argsort(distance[:, nearest].copy(), kind="mergesort")
     around, no_parent = np.full(len(distance), np.inf), np.empty(0, dtype=np.int64)
     search(indptr, indices, weights, home, np.zeros(1), np.empty(0), around, no_parent)
-    return np.argsort(around)
+    return np.argsort(around, kind="mergesort")
 
 
 @njit(cache=True, nogil=True)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array, diags
 
-from skgengeo.geometry._lanes import BALL, LANES, nearby, search_lanes
+from skgengeo.geometry._lanes import BALL, LANES, _order_from, nearby, search_lanes
 from skgengeo.geometry._shortest_paths import Seeds
 
 N = 10 * BALL
@@ -10,7 +10,7 @@ N = 10 * BALL
 
 def path_graph(numbers):
     """Vertices in a line; the one that is named in ``numbers[i]`` is i-th."""
-    line = diags_array([np.ones(N - 1)] * 2, offsets=[-1, 1], shape=(N, N)).tocsr()
+    line = csr_array(diags([1.0, 1.0], offsets=[-1, 1], shape=(N, N)))
     order = np.argsort(numbers)
     return csr_array(line[order][:, order])
 
@@ -59,3 +59,15 @@ def test_results_go_to_their_rows_and_columns(numbers):
     gaps = np.abs(np.subtract.outer(np.arange(N), np.arange(N)))
     np.testing.assert_array_equal(out[rows], gaps[rows])
     assert (np.delete(out, rows, axis=0) == -1.0).all()
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_vertices_out_of_reach_keep_their_order(known):
+    edgeless, home = csr_array((N, N)), 7
+    distance = np.full((N, LANES), np.inf)
+    if known:
+        distance[home, 3] = 0.0
+    arrays = edgeless.indptr, edgeless.indices, edgeless.data
+    order = _order_from(*arrays, np.array([home]), distance)
+    others = np.delete(np.arange(N), home)
+    np.testing.assert_array_equal(order, [home, *others])
