@@ -50,7 +50,11 @@ class BaseGeodesicEstimator(HoldsDensity, BaseEstimator):
         "quad_tol": [Interval(Real, 0, 1, closed="neither")],
         "memory": [str, HasMethods(["cache"]), None],
         "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, None, -1, closed="right"),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
         "verbose": ["verbose"],
     }
 

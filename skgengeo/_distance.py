@@ -435,9 +435,12 @@ class GenerativeGeodesicDistance(
         Raises
         ------
         ValueError
-            Where a value is no number in [0, inf]; before anything is computed.
+            Where a value is no number in [0, inf], or there is one instead of several;
+            before anything is computed.
         """
         check_is_fitted(self)
+        if isinstance(lams, Real):
+            raise ValueError(f"lams={lams!r}: pass several values of λ, as [{lams!r}].")
         lams = list(lams)
         for lam in lams:
             if not (isinstance(lam, Real) and lam >= 0):

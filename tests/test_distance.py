@@ -457,6 +457,11 @@ def test_lam_path_refuses_before_it_computes(geodesic, lam):
         geodesic.lam_path([1.0, lam])
 
 
+def test_lam_path_of_one_number(geodesic):
+    with pytest.raises(ValueError, match=r"lams=0.1: pass several .* as \[0.1\]"):
+        geodesic.lam_path(0.1)
+
+
 # Memory
 
 

@@ -138,7 +138,7 @@ PARAMETERS = {
     "disconnected": (["join", None, True], "a str among .*'connect'"),
     "shortcuts": (["gabriel", None, 2], "an instance of 'bool'"),
     "memory": ([3], "an instance of 'str', an object implementing 'cache' or None"),
-    "n_jobs": (["all", 1.5], "an instance of 'int' or None"),
+    "n_jobs": (["all", 1.5, 0], r"an int in the range \(-inf, -1\], an int .*or None"),
     "random_state": (["seed", -1], "an int in the range"),
     "verbose": (["yes", -1], r"an int in the range \[0, inf\)"),
 }
