@@ -36,15 +36,18 @@ def densities(slow):
     spline = FlowDensity(random_state=0)
     autoregressive = FlowDensity("masked-autoregressive", random_state=0)
     mixture = GaussianMixture(20, reg_covar=0.1, random_state=0)
-    found = {
+    quick = {
         "default, 20 PCs": (ManifoldParzenWindows(), components),
-        "default, pixels": (ManifoldParzenWindows(), pixels),
         "mixture of 20, 20 PCs": (mixture, components),
         "autoregressive flow, 20 PCs": (autoregressive, components),
         "spline flow, 20 PCs": (spline, components),
         "autoregressive flow, pixels": (autoregressive, pixels),
     }
-    return found | ({"spline flow, pixels": (spline, pixels)} if slow else {})
+    others = {
+        "default, pixels": (ManifoldParzenWindows(), pixels),
+        "spline flow, pixels": (spline, pixels),
+    }
+    return quick | (others if slow else {})
 
 
 def draws():
@@ -75,14 +78,17 @@ def show(name, values):
 
 
 def row(density, X, **parameters):
-    """Accuracies over the numbers of neighbours, and evaluations an edge at the last."""
+    """Accuracy for each number of neighbours; evaluations an edge at the last."""
     accuracies = []
     for k in NEIGHBORS:
         geodesic = GenerativeGeodesicDistance(
             density, n_graph_neighbors=k, **parameters
         )
         accuracies.append(f"{accuracy(geodesic.fit_transform(X)):.3f}")
-    return [*accuracies, f"{geodesic.graph_.n_evaluations / geodesic.graph_.n_edges:.1f}"]
+    return [
+        *accuracies,
+        f"{geodesic.graph_.n_evaluations / geodesic.graph_.n_edges:.1f}",
+    ]
 
 
 def rand_index(clustering, X):
@@ -115,7 +121,9 @@ def table(name, density, X):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--slow", action="store_true", help="splines of pixels, too")
+    parser.add_argument(
+        "--slow", action="store_true", help="all densities of pixels, too"
+    )
     slow = parser.parse_args().slow
     # Pieces that are joined are the case where neighbours are few.
     warnings.simplefilter("ignore")
