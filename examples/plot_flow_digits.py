@@ -111,8 +111,8 @@ figure.legend(*names, loc="outside upper right", ncols=3, frameon=False)
 # %%
 # Under the flow a 0 may fade into a 6: nothing on the straight line is less likely than
 # the images at its ends. Halfway from 2 to 8, and a third of the way from 7 to 9, the
-# line is where hardly any image is. The geodesics lead above all of that, by what the
-# flow finds likeliest of all: clear strokes in the middle of the image.
+# line is where hardly any image is. The geodesics lead by images that are likelier than
+# those at both ends, and go a long way round for them.
 #
 # Three labels a class
 # --------------------
