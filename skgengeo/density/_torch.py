@@ -5,6 +5,7 @@ Torch is imported where a model is fitted. Foreign models bring it with them.
 
 import copy
 import sys
+import threading
 from contextlib import contextmanager
 from functools import partial
 from inspect import ismethod
@@ -19,6 +20,8 @@ from .._batching import row_batches
 # features leave batches of a thousand, below which a flow takes longer for each row.
 FEATURE_BYTES = 8 * 160
 FEATURE_GRADIENT_BYTES = 8 * 600
+# Threads share the modes of a module.
+MODE_LOCK = threading.RLock()
 
 
 def import_torch():
@@ -131,7 +134,8 @@ def scores_with_gradient(model, X):
     with _evaluating(model):
         for rows in row_batches(len(X), row_bytes=FEATURE_GRADIENT_BYTES * X.shape[1]):
             found, slopes = _differentiated(model, X[rows])
-            values[rows] = _one_each(found, rows)
+            # A single number would be given to all rows.
+            values[rows] = _one_each(found, rows).reshape(rows.stop - rows.start)
             gradients[rows] = slopes.cpu().numpy()
     return values, gradients
 
@@ -348,16 +352,17 @@ def _storable(model):
 
 @contextmanager
 def _evaluating(model):
-    """Modules in evaluation mode; afterwards each is in its own again."""
+    """Modules in evaluation mode, one thread at a time; then each in its own again."""
     submodules = [m for module in _modules(model) for m in module.modules()]
-    training = [m for m in submodules if m.training]
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True
+    with MODE_LOCK:
+        training = [m for m in submodules if m.training]
+        try:
+            for module in training:
+                module.training = False
+            yield
+        finally:
+            for module in training:
+                module.training = True
 
 
 def _tensors(model):
