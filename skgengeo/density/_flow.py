@@ -18,6 +18,7 @@ from .._warnings import warn
 from ._gradient import Gradient, by_autograd, evaluate
 from ._torch import (
     device_named,
+    differentiable,
     draw,
     import_torch,
     is_module,
@@ -238,7 +239,7 @@ default="neural-spline"
         rng = check_random_state(self.random_state)
         samples, validation = self._split(X, rng)
         device = device_named(self.device)
-        with seeded(device, _seed(rng)):
+        with seeded(device, _seed(rng)), differentiable():
             if not further:
                 self._start(X)
             self.flow_.to(device)

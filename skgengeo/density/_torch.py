@@ -20,8 +20,8 @@ from .._batching import row_batches
 # features leave batches of a thousand, below which a flow takes longer for each row.
 FEATURE_BYTES = 8 * 160
 FEATURE_GRADIENT_BYTES = 8 * 600
-# Threads share the modes of a module.
-MODE_LOCK = threading.RLock()
+# Threads share the modes of a module, and the generators of torch.
+MODE_LOCK, SEED_LOCK = threading.RLock(), threading.RLock()
 
 
 def import_torch():
@@ -143,11 +143,26 @@ def scores_with_gradient(model, X):
 def _differentiated(model, X):
     import torch
 
-    with torch.inference_mode(False), torch.enable_grad():
+    with differentiable():
         points = points_for(model, X).clone().requires_grad_()
         values = log_prob(model, points)
         # With respect to the points alone: no parameter is given a gradient.
         return values, torch.autograd.grad(values.sum(), points)[0]
+
+
+@contextmanager
+def differentiable():
+    """Gradients are tracked, whatever the mode of the caller.
+
+    Yields
+    ------
+    None
+        Meanwhile.
+    """
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def _one_each(values, rows):
@@ -271,6 +286,8 @@ def device_named(name):
 def seeded(device, seed):
     """Random numbers of torch from a seed; its global state is put back afterwards.
 
+    One thread at a time: others would draw from the same generators.
+
     Parameters
     ----------
     device : torch.device
@@ -286,7 +303,7 @@ def seeded(device, seed):
     import torch
 
     cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(cuda):
+    with SEED_LOCK, torch.random.fork_rng(cuda):
         torch.default_generator.manual_seed(seed)
         for one in cuda:
             with torch.cuda.device(one):

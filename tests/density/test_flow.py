@@ -239,6 +239,25 @@ def test_the_state_of_torch_is_left_alone():
     assert torch.is_grad_enabled()
 
 
+def test_threads_repeat_too():
+    X = moons()
+    with joblib.parallel_config("threading", n_jobs=2):
+        search = GridSearchCV(small(), {"noise": [0.01, 0.1]}, cv=2)
+        before = torch.get_rng_state()
+        found = search.fit(X).cv_results_["mean_test_score"]
+    assert torch.equal(torch.get_rng_state(), before)
+    expected = search.set_params(n_jobs=1).fit(X).cv_results_["mean_test_score"]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("mode", ["no_grad", "inference_mode"])
+def test_the_mode_of_the_caller_does_not_matter(mode):
+    X = moons()
+    with getattr(torch, mode)():
+        density = small().fit(X)
+    assert density.loss_curve_ == small().fit(X).loss_curve_
+
+
 def test_modules_with_dropout_repeat():
     X = moons()
     fits = [small(Gaussian(), max_iter=3).fit(X).loss_curve_ for _ in range(2)]
