@@ -8,7 +8,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions
@@ -101,9 +101,10 @@ default="neural-spline"
     loss_curve_ : list of float
         Mean negative log density of the batches of each pass, noise included.
     validation_scores_ : list of float or None
-        Mean log density of the validation samples after each pass.
+        Mean log density of the validation samples after each pass. With `warm_start`
+        the three go on where the last fit ended.
     best_validation_score_ : float or None
-        The highest of these.
+        The highest of the last fit, by the weights that the flow has.
     device_ : str
         Where the flow was trained.
     n_features_in_ : int
@@ -294,6 +295,7 @@ default="neural-spline"
     def _new_flow(self):
         if not isinstance(self.flow, str):
             return _copied(self.flow)
+        _check_sizes(self.hidden_features)
         torch, zuko = import_torch()
         name, activation = FLOWS[self.flow]
         return getattr(zuko.flows, name)(
@@ -422,6 +424,7 @@ default="neural-spline"
             Constant features have their value.
         """
         check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=0)
         seed = _seed(check_random_state(random_state))
         with seeded(next(self.flow_.parameters()).device, seed):
             inner = draw(self.flow_, n_samples)
@@ -437,6 +440,14 @@ default="neural-spline"
 
 def _seed(rng):
     return rng.randint(np.iinfo(np.int32).max)
+
+
+def _check_sizes(hidden_features):
+    if not all(isinstance(size, Integral) and size > 0 for size in hidden_features):
+        raise ValueError(
+            f"hidden_features={hidden_features!r}: sizes of layers are positive "
+            "integers. Pass such as (64, 64), or () for no hidden layer."
+        )
 
 
 def _copied(flow):

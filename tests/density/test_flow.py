@@ -608,6 +608,7 @@ ANSWERS = {
         r"became nan.*Lower learning_rate_init=0.01",
     ),
     "infinite": (lambda values: values + float("inf"), "became inf in training"),
+    "a list": (lambda values: values.tolist(), "returned a list.*by a tensor alone"),
 }
 
 
@@ -638,6 +639,37 @@ def test_what_a_large_learning_rate_makes_a_flow_raise_is_told():
         ValueError, match=r"Raises raised.*lower learning_rate_init=0.0"
     ):
         small(Raises()).fit(moons())
+
+
+class Rooted(Gaussian):
+    """The root has no derivative at zero, where the loss is a number."""
+
+    def log_prob(self, x):
+        return super().log_prob(x) - (0.0 * self.mean.sum()).sqrt()
+
+
+def test_a_last_step_that_loses_the_weights_is_told():
+    X = moons()
+    one_step = {"max_iter": 1, "batch_size": len(X), "early_stopping": False}
+    with pytest.raises(ValueError, match="became nan in training"):
+        small(Rooted(), **one_step).fit(X)
+
+
+@pytest.mark.parametrize("sizes", [(0,), (-3,), (4.5,), ("a",), [[8]]])
+def test_sizes_of_layers_that_are_none_are_refused(sizes):
+    with pytest.raises(ValueError, match=r"hidden_features=.*positive.*Pass"):
+        small(hidden_features=sizes).fit(moons())
+
+
+def test_no_hidden_layer_is_one_choice():
+    assert np.isfinite(small(hidden_features=()).fit(moons()).score(moons()))
+
+
+@pytest.mark.parametrize("n_samples", [-1, 2.5, "3"])
+def test_numbers_of_samples_that_are_none_are_refused(n_samples):
+    density = small().fit(moons())
+    with pytest.raises((ValueError, TypeError), match="n_samples"):
+        density.sample(n_samples)
 
 
 def test_a_module_without_trainable_parameters_is_refused():
