@@ -156,18 +156,18 @@ def _epoch(flow, optimizer, samples, settings):
 
 
 def _loss(flow, batch, settings):
-    shape = tuple(batch.shape)
+    name, shape = type(flow).__name__, tuple(batch.shape)
     try:
         values = log_prob(flow, batch)
     except Exception as error:
         raise ValueError(
-            f"flow={type(flow).__name__} raised {type(error).__name__} in training, on a tensor of "
+            f"flow={name} raised {type(error).__name__} in training, on a tensor of "
             f"shape {shape}: {str(error).rstrip('.')}. It has to score any finite "
             f"points of {shape[1]} features, which are those of X that vary. Where "
             "it has done so before, its weights have left the range: lower "
             f"learning_rate_init={settings.learning_rate_init:g}."
         ) from error
-    _check_answer(values, type(flow).__name__, shape)
+    _check_answer(values, name, shape)
     return -values.mean()
 
 
