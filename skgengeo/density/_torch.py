@@ -362,7 +362,10 @@ def _storable(model):
     import torch
 
     kinds = torch.Tensor, torch.nn.Parameter
-    tensors = _tensors(model)
+    # Those that are computed from parameters, as by weight_norm, cannot be copied.
+    submodules = [m for module in _modules(model) for m in module.modules()]
+    computed = [value for m in submodules for value in vars(m).values()]
+    tensors = [*_tensors(model), *computed]
     # No other kind has an array.
     return [t for t in tensors if type(t) in kinds and t.dtype != torch.bfloat16]
 

@@ -236,6 +236,18 @@ def test_models_are_pickled(make):
     np.testing.assert_array_equal(read.score_samples(X), density.score_samples(X))
 
 
+def test_models_that_keep_what_they_compute_are_copied():
+    torch = library("torch")
+    model, X = odd_flow().eval(), points()
+    model.scale = 1.0 * model.mean
+    assert not model.scale.is_leaf
+    density = as_density(model)
+    # By its pickle.
+    read = copy.deepcopy(density)
+    np.testing.assert_array_equal(read.score_samples(X), density.score_samples(X))
+    assert torch.equal(read.model.scale, model.scale)
+
+
 @pytest.mark.parametrize(
     "make", [zuko_flow, normflows_flow, torch_mixture], ids=lambda make: make.__name__
 )
