@@ -211,6 +211,8 @@ default="neural-spline"
     def fit(self, X, y=None):
         """Train the flow. An interruption keeps what has been trained so far.
 
+        One in the first pass, or an error, leaves nothing fitted, even a warm start.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -252,7 +254,7 @@ default="neural-spline"
         self._standardise(X)
         self.flow_ = self._new_flow()
         self.n_iter_, self.loss_curve_ = 0, []
-        self.validation_scores_ = self.best_validation_score_ = None
+        self.validation_scores_ = None
 
     def _split(self, X, rng):
         """Samples to train on, and those that validate, or None."""
@@ -319,6 +321,7 @@ default="neural-spline"
         volume = self._log_volume()
         self.loss_curve_ += [loss + volume for loss in course.losses]
         self.n_iter_ += len(course.losses)
+        self.best_validation_score_ = None
         if validation is not None:
             found = [score - volume for score in course.scores]
             self.validation_scores_ = [*(self.validation_scores_ or []), *found]

@@ -362,6 +362,16 @@ def test_warm_starts_train_on():
         once.fit(np.column_stack([X, X[:, 0]]))
 
 
+def test_the_best_score_is_that_of_the_last_fit():
+    X = moons()
+    density = small(warm_start=True, max_iter=30).fit(X)
+    better = density.best_validation_score_
+    density.set_params(max_iter=1, learning_rate_init=1.0).fit(X)
+    assert density.best_validation_score_ == density.validation_scores_[-1] < better
+    assert density.set_params(early_stopping=False).fit(X).validation_scores_
+    assert density.best_validation_score_ is None
+
+
 class Interrupted(Gaussian):
     """The user interrupts in its third pass, or in its first."""
 
