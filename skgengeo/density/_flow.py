@@ -8,7 +8,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions
@@ -18,6 +18,7 @@ from .._warnings import warn
 from ._gradient import Gradient, by_autograd, evaluate
 from ._torch import (
     device_named,
+    differentiable,
     draw,
     import_torch,
     is_module,
@@ -100,9 +101,10 @@ default="neural-spline"
     loss_curve_ : list of float
         Mean negative log density of the batches of each pass, noise included.
     validation_scores_ : list of float or None
-        Mean log density of the validation samples after each pass.
+        Mean log density of the validation samples after each pass. With `warm_start`
+        the three go on where the last fit ended.
     best_validation_score_ : float or None
-        The highest of these.
+        The highest of the last fit, by the weights that the flow has.
     device_ : str
         Where the flow was trained.
     n_features_in_ : int
@@ -209,6 +211,8 @@ default="neural-spline"
     def fit(self, X, y=None):
         """Train the flow. An interruption keeps what has been trained so far.
 
+        One in the first pass, or an error, leaves nothing fitted, even a warm start.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -238,7 +242,7 @@ default="neural-spline"
         rng = check_random_state(self.random_state)
         samples, validation = self._split(X, rng)
         device = device_named(self.device)
-        with seeded(device, _seed(rng)):
+        with seeded(device, _seed(rng)), differentiable():
             if not further:
                 self._start(X)
             self.flow_.to(device)
@@ -250,7 +254,7 @@ default="neural-spline"
         self._standardise(X)
         self.flow_ = self._new_flow()
         self.n_iter_, self.loss_curve_ = 0, []
-        self.validation_scores_ = self.best_validation_score_ = None
+        self.validation_scores_ = None
 
     def _split(self, X, rng):
         """Samples to train on, and those that validate, or None."""
@@ -293,6 +297,7 @@ default="neural-spline"
     def _new_flow(self):
         if not isinstance(self.flow, str):
             return _copied(self.flow)
+        _check_sizes(self.hidden_features)
         torch, zuko = import_torch()
         name, activation = FLOWS[self.flow]
         return getattr(zuko.flows, name)(
@@ -316,6 +321,7 @@ default="neural-spline"
         volume = self._log_volume()
         self.loss_curve_ += [loss + volume for loss in course.losses]
         self.n_iter_ += len(course.losses)
+        self.best_validation_score_ = None
         if validation is not None:
             found = [score - volume for score in course.scores]
             self.validation_scores_ = [*(self.validation_scores_ or []), *found]
@@ -421,6 +427,7 @@ default="neural-spline"
             Constant features have their value.
         """
         check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=0)
         seed = _seed(check_random_state(random_state))
         with seeded(next(self.flow_.parameters()).device, seed):
             inner = draw(self.flow_, n_samples)
@@ -436,6 +443,14 @@ default="neural-spline"
 
 def _seed(rng):
     return rng.randint(np.iinfo(np.int32).max)
+
+
+def _check_sizes(hidden_features):
+    if not all(isinstance(size, Integral) and size > 0 for size in hidden_features):
+        raise ValueError(
+            f"hidden_features={hidden_features!r}: sizes of layers are positive "
+            "integers. Pass such as (64, 64), or () for no hidden layer."
+        )
 
 
 def _copied(flow):

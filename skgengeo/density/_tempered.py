@@ -65,7 +65,7 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
     The result is not normalised, which geodesics do not need. The rule behind "auto",
     eq. :eq:`eq-temperature` of the user guide, is this package's own. Of n samples the
     neighbour is the middle one of the ``ceil(log2(n))`` nearest. Up to 1,000 samples
-    all take part, beyond that as many, at equal steps through the rows. Where the
+    all take part, beyond that 500 to 1,000, at equal steps through the rows. Where the
     density is zero at a sample or in the middle, the pair is left out.
 
     Examples

@@ -5,6 +5,7 @@ Torch is imported where a model is fitted. Foreign models bring it with them.
 
 import copy
 import sys
+import threading
 from contextlib import contextmanager
 from functools import partial
 from inspect import ismethod
@@ -19,6 +20,8 @@ from .._batching import row_batches
 # features leave batches of a thousand, below which a flow takes longer for each row.
 FEATURE_BYTES = 8 * 160
 FEATURE_GRADIENT_BYTES = 8 * 600
+# Threads share the modes of a module, and the generators of torch.
+MODE_LOCK, SEED_LOCK = threading.RLock(), threading.RLock()
 
 
 def import_torch():
@@ -131,7 +134,8 @@ def scores_with_gradient(model, X):
     with _evaluating(model):
         for rows in row_batches(len(X), row_bytes=FEATURE_GRADIENT_BYTES * X.shape[1]):
             found, slopes = _differentiated(model, X[rows])
-            values[rows] = _one_each(found, rows)
+            # A single number would be given to all rows.
+            values[rows] = _one_each(found, rows).reshape(rows.stop - rows.start)
             gradients[rows] = slopes.cpu().numpy()
     return values, gradients
 
@@ -139,11 +143,26 @@ def scores_with_gradient(model, X):
 def _differentiated(model, X):
     import torch
 
-    with torch.inference_mode(False), torch.enable_grad():
+    with differentiable():
         points = points_for(model, X).clone().requires_grad_()
         values = log_prob(model, points)
         # With respect to the points alone: no parameter is given a gradient.
         return values, torch.autograd.grad(values.sum(), points)[0]
+
+
+@contextmanager
+def differentiable():
+    """Gradients are tracked, whatever the mode of the caller.
+
+    Yields
+    ------
+    None
+        Meanwhile.
+    """
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def _one_each(values, rows):
@@ -267,6 +286,8 @@ def device_named(name):
 def seeded(device, seed):
     """Random numbers of torch from a seed; its global state is put back afterwards.
 
+    One thread at a time: others would draw from the same generators.
+
     Parameters
     ----------
     device : torch.device
@@ -282,7 +303,7 @@ def seeded(device, seed):
     import torch
 
     cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(cuda):
+    with SEED_LOCK, torch.random.fork_rng(cuda):
         torch.default_generator.manual_seed(seed)
         for one in cuda:
             with torch.cuda.device(one):
@@ -341,23 +362,27 @@ def _storable(model):
     import torch
 
     kinds = torch.Tensor, torch.nn.Parameter
-    tensors = _tensors(model)
+    # Those that are computed from parameters, as by weight_norm, cannot be copied.
+    submodules = [m for module in _modules(model) for m in module.modules()]
+    computed = [value for m in submodules for value in vars(m).values()]
+    tensors = [*_tensors(model), *computed]
     # No other kind has an array.
     return [t for t in tensors if type(t) in kinds and t.dtype != torch.bfloat16]
 
 
 @contextmanager
 def _evaluating(model):
-    """Modules in evaluation mode; afterwards each is in its own again."""
+    """Modules in evaluation mode, one thread at a time; then each in its own again."""
     submodules = [m for module in _modules(model) for m in module.modules()]
-    training = [m for m in submodules if m.training]
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True
+    with MODE_LOCK:
+        training = [m for m in submodules if m.training]
+        try:
+            for module in training:
+                module.training = False
+            yield
+        finally:
+            for module in training:
+                module.training = True
 
 
 def _tensors(model):

@@ -100,6 +100,7 @@ def train(flow, samples, validation, settings):
             raise
         warn(f"Training was interrupted after {len(course.losses)} passes.")
     best.restore()
+    _check_weights(flow, settings)
     flow.eval().zero_grad(set_to_none=True)
     return course
 
@@ -141,7 +142,7 @@ def _epoch(flow, optimizer, samples, settings):
     order = torch.randperm(len(samples)).to(samples.device)
     n_batches = math.ceil(len(samples) / settings.batch_size)
     total = 0.0
-    # Batches of one size, as nearly as it goes: none is of a single sample.
+    # Batches of one size, as nearly as it goes: the last is not of a single sample.
     for rows in order.tensor_split(n_batches):
         batch = samples[rows]
         batch = batch + settings.noise * torch.randn_like(batch)
@@ -166,7 +167,20 @@ def _loss(flow, batch, settings):
             "it has done so before, its weights have left the range: lower "
             f"learning_rate_init={settings.learning_rate_init:g}."
         ) from error
-    if values.numel() != len(batch):
+    _check_answer(values, name, shape)
+    return -values.mean()
+
+
+def _check_answer(values, name, shape):
+    """Refuse what no training can go by."""
+    import torch
+
+    if not isinstance(values, torch.Tensor):
+        raise ValueError(
+            f"flow={name} returned a {type(values).__name__} for a tensor of shape "
+            f"{shape}; it can be trained by a tensor alone, of one number for each row."
+        )
+    if values.numel() != shape[0]:
         raise ValueError(
             f"flow={name} returned a tensor of shape {tuple(values.shape)} for points "
             f"of shape {shape}; log densities are one number for each row. Reduce over "
@@ -178,7 +192,6 @@ def _loss(flow, batch, settings):
             "parameters, which cannot be trained by them. Take out detach, no_grad or "
             "inference_mode; where it is fitted already, pass it as the density itself."
         )
-    return -values.mean()
 
 
 def _checked(value, settings):
@@ -189,6 +202,12 @@ def _checked(value, settings):
         f"learning_rate_init={settings.learning_rate_init:g}, or raise "
         f"noise={settings.noise:g}; outliers of X may be the reason, too."
     )
+
+
+def _check_weights(flow, settings):
+    """No loss has been computed from what the last step made of the weights."""
+    if any(p.isnan().any() for p in flow.parameters() if p.requires_grad):
+        _checked(math.nan, settings)
 
 
 def _warn_of_the_end(settings):

@@ -239,6 +239,25 @@ def test_the_state_of_torch_is_left_alone():
     assert torch.is_grad_enabled()
 
 
+def test_threads_repeat_too():
+    X = moons()
+    with joblib.parallel_config("threading", n_jobs=2):
+        search = GridSearchCV(small(), {"noise": [0.01, 0.1]}, cv=2)
+        before = torch.get_rng_state()
+        found = search.fit(X).cv_results_["mean_test_score"]
+    assert torch.equal(torch.get_rng_state(), before)
+    expected = search.set_params(n_jobs=1).fit(X).cv_results_["mean_test_score"]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("mode", ["no_grad", "inference_mode"])
+def test_the_mode_of_the_caller_does_not_matter(mode):
+    X = moons()
+    with getattr(torch, mode)():
+        density = small().fit(X)
+    assert density.loss_curve_ == small().fit(X).loss_curve_
+
+
 def test_modules_with_dropout_repeat():
     X = moons()
     fits = [small(Gaussian(), max_iter=3).fit(X).loss_curve_ for _ in range(2)]
@@ -341,6 +360,16 @@ def test_warm_starts_train_on():
     assert further[5] < once.loss_curve_[0]
     with pytest.raises(ValueError, match="X has 3 features, but FlowDensity"):
         once.fit(np.column_stack([X, X[:, 0]]))
+
+
+def test_the_best_score_is_that_of_the_last_fit():
+    X = moons()
+    density = small(warm_start=True, max_iter=30).fit(X)
+    better = density.best_validation_score_
+    density.set_params(max_iter=1, learning_rate_init=1.0).fit(X)
+    assert density.best_validation_score_ == density.validation_scores_[-1] < better
+    assert density.set_params(early_stopping=False).fit(X).validation_scores_
+    assert density.best_validation_score_ is None
 
 
 class Interrupted(Gaussian):
@@ -589,6 +618,7 @@ ANSWERS = {
         r"became nan.*Lower learning_rate_init=0.01",
     ),
     "infinite": (lambda values: values + float("inf"), "became inf in training"),
+    "a list": (lambda values: values.tolist(), "returned a list.*by a tensor alone"),
 }
 
 
@@ -619,6 +649,37 @@ def test_what_a_large_learning_rate_makes_a_flow_raise_is_told():
         ValueError, match=r"Raises raised.*lower learning_rate_init=0.0"
     ):
         small(Raises()).fit(moons())
+
+
+class Rooted(Gaussian):
+    """The root has no derivative at zero, where the loss is a number."""
+
+    def log_prob(self, x):
+        return super().log_prob(x) - (0.0 * self.mean.sum()).sqrt()
+
+
+def test_a_last_step_that_loses_the_weights_is_told():
+    X = moons()
+    one_step = {"max_iter": 1, "batch_size": len(X), "early_stopping": False}
+    with pytest.raises(ValueError, match="became nan in training"):
+        small(Rooted(), **one_step).fit(X)
+
+
+@pytest.mark.parametrize("sizes", [(0,), (-3,), (4.5,), ("a",), [[8]]])
+def test_sizes_of_layers_that_are_none_are_refused(sizes):
+    with pytest.raises(ValueError, match=r"hidden_features=.*positive.*Pass"):
+        small(hidden_features=sizes).fit(moons())
+
+
+def test_no_hidden_layer_is_one_choice():
+    assert np.isfinite(small(hidden_features=()).fit(moons()).score(moons()))
+
+
+@pytest.mark.parametrize("n_samples", [-1, 2.5, "3"])
+def test_numbers_of_samples_that_are_none_are_refused(n_samples):
+    density = small().fit(moons())
+    with pytest.raises((ValueError, TypeError), match="n_samples"):
+        density.sample(n_samples)
 
 
 def test_a_module_without_trainable_parameters_is_refused():

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 import warnings
 
 import joblib
@@ -235,6 +236,18 @@ def test_models_are_pickled(make):
     np.testing.assert_array_equal(read.score_samples(X), density.score_samples(X))
 
 
+def test_models_that_keep_what_they_compute_are_copied():
+    torch = library("torch")
+    model, X = odd_flow().eval(), points()
+    model.scale = 1.0 * model.mean
+    assert not model.scale.is_leaf
+    density = as_density(model)
+    # By its pickle.
+    read = copy.deepcopy(density)
+    np.testing.assert_array_equal(read.score_samples(X), density.score_samples(X))
+    assert torch.equal(read.model.scale, model.scale)
+
+
 @pytest.mark.parametrize(
     "make", [zuko_flow, normflows_flow, torch_mixture], ids=lambda make: make.__name__
 )
@@ -436,6 +449,14 @@ def test_a_model_that_answers_feature_by_feature_is_refused():
             score(as_density(model), points())
 
 
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_model_that_answers_for_all_points_at_once_is_refused(shape):
+    model = odd_flow(lambda self, x, values: values.sum().reshape(shape))
+    for score in (log_density, log_density_gradient):
+        with pytest.raises(ValueError, match="Odd returned an array of shape"):
+            score(as_density(model), points())
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_values_that_are_no_log_density_are_refused(value):
     model = odd_flow(lambda self, x, values: values.where(x[:, 0] < 1.0, value))
@@ -519,3 +540,34 @@ def test_batches_of_images_are_of_a_thousand():
     assert sum(sizes) == 3000
     # The last has what is left.
     assert min(sizes[:-1]) >= 1000
+
+
+def test_threads_that_score_a_model_do_not_change_its_mode():
+    library("torch")
+    modes, inside, both, one_done = [], *(threading.Event() for _ in range(3))
+
+    def noted(self, x, values):
+        if inside.is_set():
+            both.set()
+            one_done.wait(5)
+        else:
+            inside.set()
+            # In vain, where threads score one after the other.
+            both.wait(0.2)
+        modes.append(self.training)
+        return values
+
+    model = odd_flow(noted)
+    before, density = state_of(model), as_density(model)
+
+    def score_second():
+        inside.wait(5)
+        density.score_samples(points())
+
+    other = threading.Thread(target=score_second)
+    other.start()
+    density.score_samples(points())
+    one_done.set()
+    other.join()
+    assert modes == [False, False]
+    assert state_of(model) == before
