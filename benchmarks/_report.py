@@ -183,23 +183,23 @@ def as_rst(rows):
     return f".. csv-table::\n   :header-rows: 1\n\n   {body}\n"
 
 
-def machine():
+def machine(repeats):
     """Cores, memory and versions; nothing else tells which machine it was."""
     memory = psutil.virtual_memory().total / 2**30
     versions = [f"{name} {version(name)}" for name in PACKAGES]
     versions.insert(0, f"Python {platform.python_version()}")
     return (
         f"Measured on {date.today()}, with {os.cpu_count()} cores and {memory:.0f} GiB "
-        f"of memory: {', '.join(versions)}."
+        f"of memory, in {repeats} runs of each case: {', '.join(versions)}."
     )
 
 
-def page(rows, promises):
+def page(rows, promises, repeats):
     return "\n".join(
         [
             ".. Written by make bench.",
             "",
-            machine(),
+            machine(repeats),
             "",
             as_rst(rows),
             "The promises:",

@@ -8,7 +8,8 @@ of their times, and their peak memory beyond what they held before. What is meas
 name: `_jobs.py`, beside this file.
 
     pip install "skgengeo[bench]"
-    python benchmarks/speed.py [--quick] [--write doc/benchmarks.inc]
+    python benchmarks/speed.py [--quick] [--repeats 3]
+        [--write doc/benchmarks.inc]
 
 The table has a row for each size and peer. The ratio is the peer's time over ours:
 below 1 the peer is faster. Growth is the exponent of the number of samples, fitted to
@@ -122,14 +123,14 @@ def first_call(_):
     return apart(__file__, "--measure", "first call")
 
 
-def measure_all():
+def measure_all(repeats):
     """Figures of every case, of imports and the first call, and the errors."""
     with tempfile.TemporaryDirectory() as folder:
         apart(__file__, "--measure", "graphs", folder)
-        figures = medians(partial(run, folder=folder), all_cases(), REPEATS)
+        figures = medians(partial(run, folder=folder), all_cases(), repeats)
         errors = {case: run(case, folder)["error"] for case in CHECKS}
     figures |= medians(import_of, MODULES, MANY_REPEATS)
-    figures |= medians(first_call, ["first call"], REPEATS)
+    figures |= medians(first_call, ["first call"], repeats)
     return figures, errors
 
 
@@ -137,19 +138,22 @@ def parsed():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="counts instead of times")
     parser.add_argument("--write", metavar="PATH", help="the tables as a page, too")
+    parser.add_argument(
+        "--repeats", type=int, default=REPEATS, help="runs of each case"
+    )
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def compare(path):
+def compare(path, repeats):
     """Measure all, print the tables, write them where asked; whether all is well."""
     print("Measuring, for some minutes:", file=sys.stderr)
-    figures, errors = measure_all()
+    figures, errors = measure_all(repeats)
     rows, promises = rows_of_figures(figures), all_promises(figures, errors)
-    texts = machine(), as_text(rows), as_text(rows_of_promises(promises))
+    texts = machine(repeats), as_text(rows), as_text(rows_of_promises(promises))
     print(*texts, sep="\n\n")
     if path:
-        Path(path).write_text(page(rows, promises), encoding="utf-8")
+        Path(path).write_text(page(rows, promises, repeats), encoding="utf-8")
     return all(promise.met for promise in promises)
 
 
@@ -162,7 +166,7 @@ def main():
         import _counts
 
         _counts.check()
-    elif not compare(options.write):
+    elif not compare(options.write, options.repeats):
         sys.exit("Missed, or different: see above.")
 
 
