@@ -198,8 +198,7 @@ def sweep(density, X, lams):
 
 
 def one_lam(X):
-    density = mixture().fit(X)
-    return lambda: sweep(density, X, LAMS[:1])
+    return geodesic(X, mixture().fit(X))
 
 
 def ten_lams(X):
@@ -208,8 +207,7 @@ def ten_lams(X):
 
 
 def one_lam_slow(X):
-    density = SlowDensity(mixture().fit(X))
-    return lambda: sweep(density, X, LAMS[:1])
+    return geodesic(X, SlowDensity(mixture().fit(X)))
 
 
 def ten_lams_slow(X):

@@ -147,7 +147,7 @@ def parsed():
 
 def compare(path, repeats):
     """Measure all, print the tables, write them where asked; whether all is well."""
-    print("Measuring, for some minutes:", file=sys.stderr)
+    print("Measuring, ten minutes or more for each run:", file=sys.stderr)
     figures, errors = measure_all(repeats)
     rows, promises = rows_of_figures(figures), all_promises(figures, errors)
     texts = machine(repeats), as_text(rows), as_text(rows_of_promises(promises))

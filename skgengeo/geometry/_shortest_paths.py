@@ -5,8 +5,8 @@ vertex of the graph is one seed at distance 0; a point beside the graph has a se
 each vertex it is joined to. Seeds are a CSR triple (indptr, vertices, distances), one
 row for each search.
 
-One search is Dijkstra's algorithm. Many searches are made together, ten times faster
-where they start near each other. Batches of searches go to joblib threads.
+One search is Dijkstra's algorithm. Many searches are made together, several times
+as fast where they start near each other. Batches of searches go to joblib threads.
 """
 
 from typing import NamedTuple
