@@ -155,7 +155,11 @@ def networkit_paths(graph):
 def paths_error(graph):
     """The largest relative difference from scipy, over some of the sources."""
     theirs = scipy_paths(graph, N_COMPARED)()
-    own = own_paths_in_two(graph)()[:N_COMPARED]
+    return relative_difference(own_paths_in_two(graph)()[:N_COMPARED], theirs)
+
+
+def relative_difference(own, theirs):
+    """The largest between distances."""
     same = own == theirs  # zeros and infinities among them
     off = np.abs(own - theirs)[~same] / theirs[~same]
     return float(np.max(off, initial=0.0))

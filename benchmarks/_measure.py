@@ -1,12 +1,11 @@
 """Seconds and peak memory, each figure from processes of their own.
 
 A script that measures runs itself: `apart` starts it once more with arguments that say
-what to do, and it answers by a line of JSON.
+what to do, and it answers by a line of JSON. On Linux and macOS alone.
 """
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -16,7 +15,13 @@ from pathlib import Path
 import numpy as np
 from psutil import Process
 
+try:
+    import resource
+except ImportError:
+    sys.exit("This benchmark runs on Linux and macOS: it needs the module resource.")
+
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+ONE_THREAD = os.environ | dict.fromkeys(THREADS, "1")
 MIB = 2**20
 # Unit of ru_maxrss: KiB, but bytes on macOS.
 PEAK_UNIT = 1 if sys.platform == "darwin" else 2**10
@@ -29,7 +34,7 @@ def apart(*arguments):
         check=True,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | dict.fromkeys(THREADS, "1"),
+        env=ONE_THREAD,
     )
     return json.loads(answer.stdout.splitlines()[-1])
 

@@ -15,9 +15,10 @@ The table has a row for each size and peer. The ratio is the peer's time over ou
 below 1 the peer is faster. Growth is the exponent of the number of samples, fitted to
 the times at the three sizes. What is promised stands below, measured / promised.
 
-It fails where a promise is missed, or results differ from those of a peer. `--quick`
-measures no time: it counts density evaluations and settled vertices (`_counts.py`), and
-fails where they are too many.
+It fails where a promise is missed, or results differ from those of a peer. That an
+interrupt stops a long fit is measured in `_interrupts.py`, which runs alone, too.
+`--quick` measures no time: it counts density evaluations and settled vertices
+(`_counts.py`), and fails where they are too many. All runs on Linux and macOS.
 """
 
 import argparse
@@ -28,6 +29,7 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+import _interrupts
 import _jobs
 from _cases import CHECKS, D_OF_GRAPHS, LAM_CASES, MANY, MODULES, ROWS, SIZES
 from _measure import apart, measured, medians, seconds_of
@@ -149,7 +151,8 @@ def compare(path, repeats):
     """Measure all, print the tables, write them where asked; whether all is well."""
     print("Measuring, ten minutes or more for each run:", file=sys.stderr)
     figures, errors = measure_all(repeats)
-    rows, promises = rows_of_figures(figures), all_promises(figures, errors)
+    rows = rows_of_figures(figures)
+    promises = [*all_promises(figures, errors), *_interrupts.promises()]
     texts = machine(repeats), as_text(rows), as_text(rows_of_promises(promises))
     print(*texts, sep="\n\n")
     if path:
