@@ -64,9 +64,9 @@ LAM_CASES = {
 }
 # What is compared, and how much results may differ.
 CHECKS = {
-    Case("kernels_error", LARGE, 3): ("kernel density and KernelDensity", 1e-10),
+    Case("kernels_error", LARGE, 3): ("kernels, ours and KernelDensity's", 1e-10),
     **{
-        Case("paths_error", n, d): ("shortest paths and scipy", 1e-12)
+        Case("paths_error", n, d): ("shortest paths, ours and SciPy's", 1e-12)
         for n in (LARGE, MANY)
         for d in D_OF_GRAPHS
     },

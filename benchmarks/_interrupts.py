@@ -104,12 +104,12 @@ def promises():
     for d in D_OF_INTERRUPTS:
         where = f"interrupted fits, n_jobs=2, d = {d}, n = {MANY:,}"
         with tempfile.TemporaryDirectory() as folder:
-            seconds = longest_to_end(d, folder)
-            yield Promise(f"{where}: seconds to the end", seconds, MOST_SECONDS)
-            files = n_half_written(folder)
-            yield Promise(f"{where}: half-written files in their cache", files, 0)
+            what = f"{where}: seconds to the end of the process, the longest"
+            yield Promise(what, longest_to_end(d, folder), MOST_SECONDS)
+            what = f"{where}: half-written files in their cache"
+            yield Promise(what, n_half_written(folder), 0)
             if d == min(D_OF_INTERRUPTS):
-                what = f"{where}: relative difference of distances by their cache"
+                what = f"{where}: largest relative difference, their cache and none"
                 yield Promise(what, difference(d, folder), MOST_DIFFERENCE)
 
 

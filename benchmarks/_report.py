@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import psutil
-from _cases import CHECKS, LAM_CASES, LARGE, MODULES, PEERS, ROWS, Case
+from _cases import CHECKS, LAM_CASES, LARGE, MODULES, PEERS, ROWS, SIZES, Case
 from _measure import MIB
 
 PACKAGES = (
@@ -36,7 +36,7 @@ HEADER = (
     "growth, ours",
     "growth, peer",
 )
-PROMISED = "what", "measured", "promised", ""
+PROMISED = "what", "measured", "promised", "result"
 
 
 # Ours beside the peers
@@ -109,8 +109,8 @@ def promise_of_memory(figures):
     n = LARGE
     size = 8 * n * n / MIB
     what = (
-        f"distances, d = 3, n = {n:,}: peak memory beyond the start, the result of "
-        f"{size:.0f} MiB included, over the size of the result"
+        f"distances, d = 3, n = {n:,}: peak memory, as a multiple of the result's "
+        f"{size:.0f} MiB"
     )
     return Promise(what, figures[Case("geodesic", n, 3)]["beyond"] / size, 1.5)
 
@@ -119,24 +119,27 @@ def promises_of_lams(figures):
     for density, promised in (("cheap", 3.5), ("slow", 1.3)):
         one, ten = LAM_CASES[density]
         name = "fitted mixture" if density == "cheap" else "density of 1 ms a point"
-        what = f"ten λ over one, {name}, n = {one.n_samples:,}: time"
+        where = f"{name}, d = {one.n_features}, n = {one.n_samples:,}"
+        what = f"ten λ, {where}: time, as a multiple of that of one λ"
         times = figures[ten]["seconds"] / figures[one]["seconds"]
         yield Promise(what, times, promised)
 
 
 def promises_of_start(figures):
     ours, theirs = (figures[module]["seconds"] for module in MODULES)
-    yield Promise(f"import of {MODULES[0]} over {MODULES[1]}: time", ours / theirs, 1.5)
+    what = f"import of {MODULES[0]}: time, as a multiple of that of {MODULES[1]}"
+    yield Promise(what, ours / theirs, 1.5)
     found = figures["first call"]
     more = found["first"] - found["second"]
-    yield Promise("first call of a process beyond the second: seconds", more, 1.0)
+    where = f"distances, d = 3, n = {SIZES[0]:,}, first call of a process"
+    yield Promise(f"{where}: seconds more than the second", more, 1.0)
 
 
 def promises_of_results(errors):
     for case, error in errors.items():
         what, most = CHECKS[case]
         where = f"d = {case.n_features}, n = {case.n_samples:,}"
-        yield Promise(f"{what}, {where}: relative difference", error, most)
+        yield Promise(f"{what}, {where}: largest relative difference", error, most)
 
 
 def all_promises(figures, errors):
@@ -186,11 +189,12 @@ def as_rst(rows):
 def machine(repeats):
     """Cores, memory and versions; nothing else tells which machine it was."""
     memory = psutil.virtual_memory().total / 2**30
+    runs = "1 run" if repeats == 1 else f"{repeats} runs"
     versions = [f"{name} {version(name)}" for name in PACKAGES]
     versions.insert(0, f"Python {platform.python_version()}")
     return (
         f"Measured on {date.today()}, with {os.cpu_count()} cores and {memory:.0f} GiB "
-        f"of memory, in {repeats} runs of each case: {', '.join(versions)}."
+        f"of memory, in {runs} of each case: {', '.join(versions)}."
     )
 
 
