@@ -16,11 +16,12 @@ from .._fitting import afresh
 from .._floats import check_extent
 from .._warnings import warn
 from ._gradient import Gradient, by_autograd, evaluate
+from ._protocol import ScoresByMean
 from ._torch import (
     device_named,
     differentiable,
     draw,
-    import_torch,
+    imported,
     is_module,
     scores,
     scores_with_gradient,
@@ -37,7 +38,7 @@ FLOWS = {"neural-spline": ("NSF", "ReLU"), "masked-autoregressive": ("MAF", "Tan
 ROUNDING = 10
 
 
-class FlowDensity(BaseEstimator):
+class FlowDensity(ScoresByMean, BaseEstimator):
     """A normalizing flow, trained by maximum likelihood.
 
     Parameters
@@ -228,13 +229,13 @@ default="neural-spline"
         Raises
         ------
         ImportError
-            Where torch or zuko is missing.
+            Where torch is missing, or zuko, of which the named flows are.
         ValueError
             Where too few samples are left to train on, all features are constant, a
             module cannot be trained, or the loss is not finite.
         """
         del y
-        import_torch()
+        imported("torch", "FlowDensity")
         further = self.warm_start and hasattr(self, "flow_")
         X = validate_data(
             self, X, dtype=np.float64, ensure_min_samples=2, reset=not further
@@ -298,7 +299,9 @@ default="neural-spline"
         if not isinstance(self.flow, str):
             return _copied(self.flow)
         _check_sizes(self.hidden_features)
-        torch, zuko = import_torch()
+        import torch
+
+        zuko = imported("zuko", f"FlowDensity with flow={self.flow!r}")
         name, activation = FLOWS[self.flow]
         return getattr(zuko.flows, name)(
             np.count_nonzero(self.scale_),
@@ -391,24 +394,6 @@ default="neural-spline"
         varies = self.scale_ > 0
         gradients[:, varies] = inner / self.scale_[varies]
         return values - self._log_volume(), gradients
-
-    def score(self, X, y=None):
-        """Mean log density of the points; the higher, the better the fit.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The points.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-            Mean of `score_samples`, which cross-validation can compare.
-        """
-        del y
-        return float(np.mean(self.score_samples(X)))
 
     def sample(self, n_samples=1, random_state=None):
         """Draw points from the density.

@@ -113,6 +113,28 @@ def _one_each_row(values, X):
     return np.reshape(values, len(X)) if np.size(values) == len(X) else values
 
 
+class ScoresByMean:
+    """Mixin for normalised densities: the score of a model is its mean log density."""
+
+    def score(self, X, y=None):
+        """Mean log density of the points; the higher, the better the fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The points.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Mean of `score_samples`, which cross-validation can compare.
+        """
+        del y
+        return float(np.mean(self.score_samples(X)))
+
+
 def as_density(density):
     """Turn any model of a density into an estimator with ``score_samples``.
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from inspect import ismethod
 from types import ModuleType
 
@@ -24,23 +25,28 @@ FEATURE_GRADIENT_BYTES = 8 * 600
 MODE_LOCK, SEED_LOCK = threading.RLock(), threading.RLock()
 
 
-def import_torch():
-    """Torch and zuko, or an error that tells where to get them.
+def imported(name, what):
+    """A package of the extra `deep`, or an error that tells where to get it.
+
+    Parameters
+    ----------
+    name : {"torch", "zuko"}
+        The package.
+    what : str
+        What needs it.
 
     Returns
     -------
-    torch, zuko : module
+    module
         Imported.
     """
     try:
-        import torch
-        import zuko
+        return import_module(name)
     except ImportError as error:
         raise ImportError(
-            "FlowDensity needs PyTorch and zuko, and they could not be imported. "
-            "Install them: pip install 'skgengeo[deep]'."
+            f"{what} needs {name}, which could not be imported. Install it: "
+            "pip install 'skgengeo[deep]'."
         ) from error
-    return torch, zuko
 
 
 def is_module(model):

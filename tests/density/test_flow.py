@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import sys
 
 import joblib
 import numpy as np
@@ -493,6 +494,13 @@ def test_modules_score_in_the_units_of_the_samples(make):
     total = np.exp(density.score_samples(points)).sum() * area
     assert total == pytest.approx(1.0, abs=5e-3)
     assert density.sample(3).shape == (3, 2)
+
+
+def test_a_module_needs_no_zuko(monkeypatch):
+    monkeypatch.setitem(sys.modules, "zuko", None)
+    assert np.isfinite(small(Gaussian()).fit(moons()).score(moons()))
+    with pytest.raises(ImportError, match=r"flow='neural-spline' needs zuko,.*\[deep"):
+        small().fit(moons())
 
 
 def test_frozen_parameters_stay():
