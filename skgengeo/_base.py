@@ -204,8 +204,10 @@ def warn_if_saturated(graph, density):
     meant = NEGLIGIBLE * lam >= 1 or graph.n_edges == 1
     if meant or share <= MAX_SATURATED_SHARE:
         return
+    # Rounded down: 100 % are all.
+    percent = np.floor(1000 * share) / 10
     warn(
-        f"The metric is saturated: in the middle of {share:.0%} of the edges (beyond "
+        f"The metric is saturated: in the middle of {percent:g}% of the edges (beyond "
         f"{MAX_SATURATED_SHARE:.0%}) the density is less than 1 % of λ = lam * p0, "
         f"lam={lam:g}. Distances are those of lam=np.inf, times about "
         f"{((1 + lam) / lam) ** exponent:.3g}. {_against_saturation(graph, density)}"

@@ -20,8 +20,9 @@ def afresh(fit):
     """Decorate ``fit``: parameters are checked, and what fails is not fitted.
 
     Where parameters are refused, an earlier fit stays. Else what it has learned is
-    forgotten first, so that no method mixes the two, unless `warm_start` builds on it,
-    and what a failed one has learned so far, so that all say "not fitted".
+    forgotten first, so that no method mixes the two, unless `warm_start` builds on it.
+    What a failed one has learned so far is forgotten, so that all say "not fitted", or
+    have the fit that `warm_start` was to build on: ``fit`` makes new objects of these.
 
     Parameters
     ----------
@@ -37,19 +38,21 @@ def afresh(fit):
     @_fit_context(prefer_skip_nested_validation=False)  # the density is a user's
     @wraps(fit)
     def _fit_afresh(self, *args, **kwargs):
-        if not getattr(self, "warm_start", False):
-            _forget(self)
+        learned = _forget(self)
+        earlier = learned if getattr(self, "warm_start", False) else {}
+        vars(self).update(earlier)
         try:
             return fit(self, *args, **kwargs)
         except BaseException:
             _forget(self)
+            vars(self).update(earlier)
             raise
 
     return _fit_afresh
 
 
 def _forget(estimator):
-    """Delete what a fit has learned."""
-    learned = [v for v in vars(estimator) if v.endswith("_") and not v.startswith("__")]
-    for name in [*learned, *PRIVATE]:
-        vars(estimator).pop(name, None)
+    """Take away what a fit has learned, by name."""
+    names = [v for v in vars(estimator) if v.endswith("_") and not v.startswith("__")]
+    names += [v for v in PRIVATE if v in vars(estimator)]
+    return {name: vars(estimator).pop(name) for name in names}

@@ -1,9 +1,12 @@
 """Densities that watch how they are called, and foreign ones that are no estimators."""
 
 import threading
+from unittest import mock
 
 import numpy as np
 from sklearn.base import BaseEstimator
+
+from skgengeo.density import _gradient, log_density_gradient
 
 
 def normal_log_density(X):
@@ -89,6 +92,14 @@ class Counting:
     def __call__(self, points):
         self.seen.append(points.copy())
         return self.log_density(points)
+
+
+def is_analytic(density, X):
+    """Whether the gradient at X takes no differences of the log density."""
+    taken = mock.patch.object(_gradient, "_differences", wraps=_gradient._differences)
+    with taken as differences:
+        log_density_gradient(density, X)
+    return not differences.called
 
 
 def state_of(module):

@@ -2,6 +2,7 @@
 
 import ast
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from skgengeo import (
     GeodesicSpectralClustering,
     GeodesicUMAP,
 )
+from skgengeo._base import warn_if_saturated
 from skgengeo.density import TemperedDensity
 from skgengeo.plotting import EmbeddingDisplay
 
@@ -91,6 +93,20 @@ def test_saturated_metrics(estimator):
     )
     for method in methods(saturated, "fit", "fit_transform", "fit_predict"):
         assert_points_here(lambda method=method: method(X), message)
+
+
+@pytest.mark.parametrize(
+    ("share", "told"), [(0.996, "99.6%"), (0.99996, "99.9%"), (1.0, "100%")]
+)
+def test_all_edges_are_saturated_where_it_says_so(share, told):
+    graph = SimpleNamespace(
+        metric=(0.05, 0.0, 2.0),
+        saturated_share=share,
+        n_edges=100_000,
+        reference_log_density=0.0,
+    )
+    with pytest.warns(UserWarning, match=rf"in the middle of {told} of the edges"):
+        warn_if_saturated(graph, NARROW)
 
 
 def silent(density, **metric):

@@ -1,6 +1,5 @@
 """FlowDensity: a normalizing flow where a KernelDensity stood."""
 
-import copy
 import math
 import reprlib
 from functools import partial
@@ -16,11 +15,13 @@ from .._fitting import afresh
 from .._floats import check_extent
 from .._warnings import warn
 from ._gradient import Gradient, by_autograd, evaluate
+from ._protocol import ScoresByMean
 from ._torch import (
+    copied,
     device_named,
     differentiable,
     draw,
-    import_torch,
+    imported,
     is_module,
     scores,
     scores_with_gradient,
@@ -37,7 +38,7 @@ FLOWS = {"neural-spline": ("NSF", "ReLU"), "masked-autoregressive": ("MAF", "Tan
 ROUNDING = 10
 
 
-class FlowDensity(BaseEstimator):
+class FlowDensity(ScoresByMean, BaseEstimator):
     """A normalizing flow, trained by maximum likelihood.
 
     Parameters
@@ -48,8 +49,8 @@ default="neural-spline"
         it say; a masked autoregressive one [2]_ moves and stretches it. Splines fit
         better; the others are smooth, which relaxed curves need (see the notes). A
         module has ``log_prob``, or returns what has it when it is called, as the flows
-        of zuko do. It is copied, and the copy is trained on from the weights that it
-        has.
+        of zuko do, or log p when it is called with points. It is copied, and the copy
+        is trained on from the weights that it has.
     n_transforms : int, default=3
         Number of transformations, one after the other. Not for a module.
     hidden_features : tuple of int, default=(64, 64)
@@ -68,8 +69,9 @@ default="neural-spline"
         Step size of Adam.
     early_stopping : bool, default=True
         Hold out validation samples: their log density tells when to stop, and the
-        flow ends with the weights that gave the highest. Otherwise the loss of the
-        training tells, and the last weights are taken.
+        flow ends with the weights that gave the highest, those that the training began
+        with among them. Otherwise the loss of the training tells, and the last weights
+        are taken.
     validation_fraction : float, default=0.1
         Share of the samples that is held out.
     n_iter_no_change : int, default=20
@@ -104,7 +106,8 @@ default="neural-spline"
         Mean log density of the validation samples after each pass. With `warm_start`
         the three go on where the last fit ended.
     best_validation_score_ : float or None
-        The highest of the last fit, by the weights that the flow has.
+        The highest of the last fit, before the first pass too, by the weights that
+        the flow has.
     device_ : str
         Where the flow was trained.
     n_features_in_ : int
@@ -134,6 +137,12 @@ default="neural-spline"
     deviations, where the density falls as the normal one does.
 
     Sampling takes a pass through the networks for each feature.
+
+    Points are scored, differentiated and drawn in batches that fit scikit-learn's
+    ``working_memory``, where a flow takes what three splines of the default sizes do:
+    1.3 kB for each feature of a point, and 4.8 kB with the gradient. How much another
+    takes is not measured: for one of more or of wider transformations set less, as by
+    ``sklearn.config_context(working_memory=100)``, in MiB.
 
     A flow that is pickled on a device is read on the CPU where there is no such device.
 
@@ -211,7 +220,8 @@ default="neural-spline"
     def fit(self, X, y=None):
         """Train the flow. An interruption keeps what has been trained so far.
 
-        One in the first pass, or an error, leaves nothing fitted, even a warm start.
+        One in the first pass, or an error, leaves nothing fitted; in a warm start, what
+        was fitted before.
 
         Parameters
         ----------
@@ -228,13 +238,13 @@ default="neural-spline"
         Raises
         ------
         ImportError
-            Where torch or zuko is missing.
+            Where torch is missing, or zuko, of which the named flows are.
         ValueError
             Where too few samples are left to train on, all features are constant, a
             module cannot be trained, or the loss is not finite.
         """
         del y
-        import_torch()
+        imported("torch", "FlowDensity")
         further = self.warm_start and hasattr(self, "flow_")
         X = validate_data(
             self, X, dtype=np.float64, ensure_min_samples=2, reset=not further
@@ -245,14 +255,14 @@ default="neural-spline"
         with seeded(device, _seed(rng)), differentiable():
             if not further:
                 self._start(X)
-            self.flow_.to(device)
+            # The last fit stays as it is, should this one fail.
+            self.flow_ = copied(self.flow_ if further else self._new_flow()).to(device)
             self._train(samples, validation)
         self.device_ = str(device)
         return self
 
     def _start(self, X):
         self._standardise(X)
-        self.flow_ = self._new_flow()
         self.n_iter_, self.loss_curve_ = 0, []
         self.validation_scores_ = None
 
@@ -296,9 +306,11 @@ default="neural-spline"
 
     def _new_flow(self):
         if not isinstance(self.flow, str):
-            return _copied(self.flow)
+            return _checked(self.flow)
         _check_sizes(self.hidden_features)
-        torch, zuko = import_torch()
+        import torch
+
+        zuko = imported("zuko", f"FlowDensity with flow={self.flow!r}")
         name, activation = FLOWS[self.flow]
         return getattr(zuko.flows, name)(
             np.count_nonzero(self.scale_),
@@ -319,13 +331,14 @@ default="neural-spline"
         if named:
             self.flow_.double()
         volume = self._log_volume()
-        self.loss_curve_ += [loss + volume for loss in course.losses]
+        losses = [loss + volume for loss in course.losses]
+        self.loss_curve_ = [*self.loss_curve_, *losses]
         self.n_iter_ += len(course.losses)
         self.best_validation_score_ = None
         if validation is not None:
             found = [score - volume for score in course.scores]
             self.validation_scores_ = [*(self.validation_scores_ or []), *found]
-            self.best_validation_score_ = max(found)
+            self.best_validation_score_ = course.best - volume
 
     def _to_flow(self, X):
         """Points as the flow sees them: standardised, without constant features."""
@@ -383,7 +396,7 @@ default="neural-spline"
     def _gradient(self):
         check_is_fitted(self)
         function = partial(by_autograd, self, self._scores_with_gradient)
-        return Gradient(function, True, False)
+        return Gradient(function, False)
 
     def _scores_with_gradient(self, X):
         values, inner = scores_with_gradient(self.flow_, self._to_flow(X))
@@ -391,24 +404,6 @@ default="neural-spline"
         varies = self.scale_ > 0
         gradients[:, varies] = inner / self.scale_[varies]
         return values - self._log_volume(), gradients
-
-    def score(self, X, y=None):
-        """Mean log density of the points; the higher, the better the fit.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The points.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-            Mean of `score_samples`, which cross-validation can compare.
-        """
-        del y
-        return float(np.mean(self.score_samples(X)))
 
     def sample(self, n_samples=1, random_state=None):
         """Draw points from the density.
@@ -430,7 +425,7 @@ default="neural-spline"
         check_scalar(n_samples, "n_samples", Integral, min_val=0)
         seed = _seed(check_random_state(random_state))
         with seeded(next(self.flow_.parameters()).device, seed):
-            inner = draw(self.flow_, n_samples)
+            inner = draw(self.flow_, n_samples, np.count_nonzero(self.scale_))
         points = np.tile(self.mean_, (n_samples, 1))
         varies = self.scale_ > 0
         points[:, varies] += inner * self.scale_[varies]
@@ -453,12 +448,17 @@ def _check_sizes(hidden_features):
         )
 
 
-def _copied(flow):
-    """The module of a user, to be trained without changing it."""
+def _checked(flow):
+    """The module of a user, if it can be copied and trained."""
     if not is_module(flow):
         raise TypeError(
             f"flow={reprlib.repr(flow)} of type {type(flow).__name__} is no module of "
             f"torch. Pass {' or '.join(map(repr, FLOWS))}, or a torch.nn.Module with "
             "log_prob, such as a flow of zuko."
         )
-    return copy.deepcopy(flow)
+    if any(parameter.is_meta for parameter in flow.parameters()):
+        raise ValueError(
+            f"flow={type(flow).__name__} is on the device 'meta', where it has no "
+            "weights. Pass one that has: flow.to_empty(device='cpu'), initialised."
+        )
+    return flow

@@ -27,7 +27,7 @@ from ._scoring import (
     scores,
 )
 from ._sums import innermost, kernel_sum_of
-from ._torch import is_of_torch, scores_with_gradient
+from ._torch import DetachedError, as_array, is_of_torch, scores_with_gradient
 
 # Interquartile range of the standard normal.
 QUARTILES = 1.349
@@ -42,7 +42,6 @@ class Gradient(NamedTuple):
     """
 
     function: Callable
-    analytic: bool
     threads: bool
 
 
@@ -171,17 +170,17 @@ def gradient_of(density, kernel_sum=None):
     """
     kernel_sum = kernel_sum_of(density) if kernel_sum is None else kernel_sum
     if kernel_sum is not None and not kernel_sum.steps:
-        return Gradient(partial(_summed, kernel_sum), True, True)
+        return Gradient(partial(_summed, kernel_sum), True)
     density = innermost(density)
     model = density.model if isinstance(density, _ForeignDensity) else density
     if goes_with_scores(model, "_gradient") and is_ours(model, "_gradient"):
         return model._gradient()
     if goes_with_scores(model, METHOD):
-        return Gradient(partial(_by_method, density, model), True, False)
+        return Gradient(partial(_by_method, density, model), False)
     if isinstance(density, _LogProbDensity) and is_of_torch(model):
         function = partial(scores_with_gradient, model)
-        return Gradient(partial(by_autograd, density, function), True, False)
-    return Gradient(partial(_by_differences, density, kernel_sum), False, False)
+        return Gradient(partial(by_autograd, density, function), False)
+    return Gradient(partial(_by_differences, density, kernel_sum), False)
 
 
 def _summed(kernel_sum, X, scale):
@@ -190,7 +189,7 @@ def _summed(kernel_sum, X, scale):
 
 
 def by_autograd(density, function, X, scale):
-    """What torch differentiates; by differences where it cannot.
+    """What torch differentiates; by differences where the model is detached.
 
     Parameters
     ----------
@@ -209,12 +208,26 @@ def by_autograd(density, function, X, scale):
         Log density.
     gradients : ndarray of shape (n_points, n_features)
         Its gradient, zero where the density is.
+
+    Raises
+    ------
+    ValueError
+        Where the density scores the points, and raises when it is differentiated.
     """
     try:
         values, gradients = function(X)
-    except Exception:
-        # What is wrong with the density itself, its values tell.
+    except DetachedError:
         return _by_differences(density, None, X, scale)
+    except Exception as error:
+        # What is wrong with the density itself, its values tell.
+        scores(density, X, None)
+        raise ValueError(
+            f"The density {_name(density)} raised {type(error).__name__} when torch "
+            f"differentiated it at points of shape {X.shape}: "
+            f"{str(error).rstrip('.')}. A model that scores points has to have a "
+            "gradient there, or to detach what it returns, as by torch.no_grad: the "
+            "gradient is then found by differences."
+        ) from error
     gradients[np.isneginf(values)] = 0.0
     bad = ~np.isfinite(gradients).all(axis=1) | np.isnan(values) | np.isposinf(values)
     if bad.any():
@@ -257,7 +270,7 @@ def _checked_gradient(density, model, X):
             f"{str(error).rstrip('.')}. It has to take any points that score_samples "
             "takes."
         ) from error
-    found = np.asarray(found)
+    found = as_array(found)
     if found.shape != X.shape:
         raise ValueError(
             f"{name} returned an array of shape {found.shape} for X of shape "

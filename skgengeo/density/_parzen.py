@@ -18,6 +18,7 @@ from .._fitting import afresh
 from .._floats import check_extent
 from ._blocks import gaussian_blocks
 from ._kernel_sum import log_sum
+from ._protocol import ScoresByMean
 from ._sums import KernelSum
 
 # Variance below this share of the mean local variance is rounding, not data.
@@ -28,7 +29,7 @@ CANDIDATES = 3
 LEAST_SHARE = 1e-6
 
 
-class ManifoldParzenWindows(BaseEstimator):
+class ManifoldParzenWindows(ScoresByMean, BaseEstimator):
     """Kernel density whose kernels follow the data.
 
     Each sample brings a Gaussian with the mean and the covariance of its neighbourhood,
@@ -300,24 +301,6 @@ class ManifoldParzenWindows(BaseEstimator):
     def _kernel_sum(self):
         check_is_fitted(self)
         return KernelSum(type(self).__name__, self._blocks, self.rtol)
-
-    def score(self, X, y=None):
-        """Mean log density of the points; the higher, the better the fit.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The points.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-            Mean of `score_samples`, which cross-validation can compare.
-        """
-        del y
-        return float(np.mean(self.score_samples(X)))
 
     def sample(self, n_samples=1, random_state=None):
         """Draw points from the density.

@@ -5,6 +5,7 @@ through `as_density`; nothing else in the package asks what kind of model it has
 """
 
 import reprlib
+from inspect import ismethod
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_outlier_detector
@@ -16,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import searched_parameters
-from ._torch import is_module, is_of_torch, scores, stored
+from ._torch import as_array, is_module, is_of_torch, scores, stored
 
 # What scores as its last step, or its only one, does.
 WRAPPERS = Pipeline | FrozenEstimator | GridSearchCV | RandomizedSearchCV
@@ -52,14 +53,14 @@ class _ScoreSamplesDensity(_ForeignDensity):
     """``model.score_samples(X)``."""
 
     def score_samples(self, X):
-        return self.model.score_samples(X)
+        return as_array(self.model.score_samples(X))
 
 
 class _CallableDensity(_ForeignDensity):
     """``model(X)``."""
 
     def score_samples(self, X):
-        return self.model(X)
+        return as_array(self.model(X))
 
 
 class _LogPdfDensity(_ForeignDensity):
@@ -70,7 +71,7 @@ class _LogPdfDensity(_ForeignDensity):
 
         if isinstance(self.model, gaussian_kde):
             return self.model.logpdf(X.T)
-        return _one_each_row(self.model.logpdf(X), X)
+        return _one_each_row(as_array(self.model.logpdf(X)), X)
 
     def __reduce_ex__(self, protocol):
         from scipy.stats import gaussian_kde
@@ -93,7 +94,7 @@ class _PdfDensity(_ForeignDensity):
 
     def score_samples(self, X):
         with np.errstate(divide="ignore"):
-            return _one_each_row(np.log(self.model.pdf(X)), X)
+            return _one_each_row(np.log(as_array(self.model.pdf(X))), X)
 
 
 class _LogProbDensity(_ForeignDensity):
@@ -102,7 +103,7 @@ class _LogProbDensity(_ForeignDensity):
     def score_samples(self, X):
         if is_of_torch(self.model):
             return scores(self.model, X)
-        return _one_each_row(np.asarray(self.model.log_prob(X)), X)
+        return _one_each_row(as_array(self.model.log_prob(X)), X)
 
     def __getstate__(self):
         return {"model": stored(self.model)}
@@ -111,6 +112,28 @@ class _LogProbDensity(_ForeignDensity):
 def _one_each_row(values, X):
     """Values of any shape with a number for each row, as that of a single feature."""
     return np.reshape(values, len(X)) if np.size(values) == len(X) else values
+
+
+class ScoresByMean:
+    """Mixin for normalised densities: the score of a model is its mean log density."""
+
+    def score(self, X, y=None):
+        """Mean log density of the points; the higher, the better the fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The points.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Mean of `score_samples`, which cross-validation can compare.
+        """
+        del y
+        return float(np.mean(self.score_samples(X)))
 
 
 def as_density(density):
@@ -144,11 +167,18 @@ def as_density(density):
 
     Notes
     -----
-    A model of torch is given tensors, in its precision and on its device, in batches.
+    A model of torch is given tensors, in its precision and on its device, in batches,
+    and may be passed as its method ``log_prob``, too. A module without ``log_prob``
+    returns log p when it is called with points, or a distribution when it is called
+    without any. Any other callable is given arrays; tensors that it returns are taken.
+    The batches fit scikit-learn's ``working_memory`` where a model takes 1.3 kB for
+    each feature of a point, and 4.8 kB with the gradient, as three neural splines do:
+    set less for one that takes more.
+
     Its modules score in evaluation mode, whatever mode they are in, and are left as
     they were, as are the gradients of its parameters. The gradient with respect to the
-    points comes from automatic differentiation, and from differences where the model
-    is detached.
+    points comes from automatic differentiation, and from differences where what the
+    model returns is detached from them. Where it raises then, the error is told.
 
     Of a density that has ``pdf(X)`` alone, the logarithm is ``-inf`` below 1e-308: far
     from its samples.
@@ -171,6 +201,7 @@ def as_density(density):
     _refuse_what_is_no_density(density)
     if isinstance(density, FrozenEstimator | _ForeignDensity):
         return density
+    density = _model_behind(density)
     if hasattr(density, "score_samples"):
         if not (isinstance(density, BaseEstimator) and hasattr(density, "fit")):
             return _ScoreSamplesDensity(density)
@@ -187,6 +218,14 @@ def as_density(density):
         f"density={reprlib.repr(density)} of type {type(density).__name__} is no "
         f"density. Pass {ACCEPTED}."
     )
+
+
+def _model_behind(density):
+    """The model of torch that a bound log_prob belongs to, else what was given."""
+    is_log_prob = ismethod(density) and density.__name__ == "log_prob"
+    if is_log_prob and is_of_torch(density.__self__):
+        return density.__self__
+    return density
 
 
 def _refuse_what_is_no_density(density):

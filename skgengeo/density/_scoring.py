@@ -11,8 +11,15 @@ from sklearn.utils import check_array
 from tqdm.auto import tqdm
 
 from .._batching import in_threads, row_batches
-from ._protocol import _name, _speaks_for_itself, check_names, check_scores
+from ._protocol import (
+    _CallableDensity,
+    _name,
+    _speaks_for_itself,
+    check_names,
+    check_scores,
+)
 from ._sums import innermost, kernel_sum_of
+from ._torch import as_array
 
 # Densities that are called in threads get batches of this many rows.
 THREAD_BATCH = 8192
@@ -192,13 +199,19 @@ def _called(density, function, X):
         raise ValueError(
             f"The density {_name(density)} raised {type(error).__name__} on an array "
             f"of shape {X.shape}: {str(error).rstrip('.')}. It has to score any finite "
-            f"points of {X.shape[1]} features."
+            f"points of {X.shape[1]} features{_as_callables_take_them(density)}."
         ) from error
+
+
+def _as_callables_take_them(density):
+    if not isinstance(density, _CallableDensity):
+        return ""
+    return ", which a callable is given as an array. Pass a model of torch itself"
 
 
 def _foreign_scores(density, X):
     name = _name(density)
-    values = np.asarray(_called(density, density.score_samples, X))
+    values = as_array(_called(density, density.score_samples, X))
     if values.shape != (len(X),):
         raise ValueError(
             f"The density {name} returned an array of shape {values.shape} for X of "

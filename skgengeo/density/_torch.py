@@ -8,7 +8,8 @@ import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
-from inspect import ismethod
+from importlib import import_module
+from inspect import ismethod, signature
 from types import ModuleType
 
 import numpy as np
@@ -18,29 +19,35 @@ from .._batching import row_batches
 # Memory for each feature of a row: what three neural splines take, in double precision,
 # for log p (90 to 130 numbers) and for its gradient (550), and a little more. 784
 # features leave batches of a thousand, below which a flow takes longer for each row.
+# What another model takes is not known before it is asked.
 FEATURE_BYTES = 8 * 160
 FEATURE_GRADIENT_BYTES = 8 * 600
 # Threads share the modes of a module, and the generators of torch.
 MODE_LOCK, SEED_LOCK = threading.RLock(), threading.RLock()
 
 
-def import_torch():
-    """Torch and zuko, or an error that tells where to get them.
+def imported(name, what):
+    """A package of the extra `deep`, or an error that tells where to get it.
+
+    Parameters
+    ----------
+    name : {"torch", "zuko"}
+        The package.
+    what : str
+        What needs it.
 
     Returns
     -------
-    torch, zuko : module
+    module
         Imported.
     """
     try:
-        import torch
-        import zuko
+        return import_module(name)
     except ImportError as error:
         raise ImportError(
-            "FlowDensity needs PyTorch and zuko, and they could not be imported. "
-            "Install them: pip install 'skgengeo[deep]'."
+            f"{what} needs {name}, which could not be imported. Install it: "
+            "pip install 'skgengeo[deep]'."
         ) from error
-    return torch, zuko
 
 
 def is_module(model):
@@ -127,8 +134,8 @@ def scores_with_gradient(model, X):
 
     Raises
     ------
-    Exception
-        What the model raises, and where it lets no gradient through.
+    DetachedError
+        Where the model lets no gradient through to the points.
     """
     values, gradients = np.empty(len(X)), np.empty(X.shape)
     with _evaluating(model):
@@ -140,14 +147,23 @@ def scores_with_gradient(model, X):
     return values, gradients
 
 
+class DetachedError(Exception):
+    """What a model returns is no tensor that depends on the points for torch."""
+
+
 def _differentiated(model, X):
     import torch
 
     with differentiable():
         points = points_for(model, X).clone().requires_grad_()
         values = log_prob(model, points)
+        if not isinstance(values, torch.Tensor) or not values.requires_grad:
+            raise DetachedError
         # With respect to the points alone: no parameter is given a gradient.
-        return values, torch.autograd.grad(values.sum(), points)[0]
+        slopes = torch.autograd.grad(values.sum(), points, allow_unused=True)[0]
+        if slopes is None:
+            raise DetachedError
+        return values, slopes
 
 
 @contextmanager
@@ -180,8 +196,9 @@ def log_prob(model, points):
     Parameters
     ----------
     model : object
-        With ``log_prob``, or a module that returns what has it when it is called, as
-        the flows of zuko do.
+        With ``log_prob``, or a module that returns what has it when it is called
+        without arguments, as the flows of zuko do, or log p when it is called with
+        points.
     points : Tensor of shape (n_points, n_features)
         The points.
 
@@ -190,11 +207,14 @@ def log_prob(model, points):
     Tensor
         As the model returns it.
     """
-    return _distribution(model).log_prob(points)
+    distribution = _distribution(model)
+    if hasattr(distribution, "log_prob"):
+        return distribution.log_prob(points)
+    return distribution(points)
 
 
-def draw(model, n_samples):
-    """Draw points from a model.
+def draw(model, n_samples, n_features):
+    """Draw points from a model, in batches as those of `scores`.
 
     Parameters
     ----------
@@ -202,12 +222,24 @@ def draw(model, n_samples):
         As `log_prob` takes it.
     n_samples : int
         Number of points.
+    n_features : int
+        Number of features that it has.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features)
         In float64.
     """
+    import torch
+
+    points = np.empty((n_samples, n_features))
+    with _evaluating(model), torch.no_grad():
+        for rows in row_batches(n_samples, row_bytes=FEATURE_BYTES * n_features):
+            points[rows] = _drawn(model, rows.stop - rows.start)
+    return points
+
+
+def _drawn(model, n_samples):
     import torch
 
     distribution = _distribution(model)
@@ -217,15 +249,53 @@ def draw(model, n_samples):
             "take a flow that has."
         )
     is_own = isinstance(distribution, torch.distributions.Distribution)
-    with _evaluating(model), torch.no_grad():
-        found = distribution.sample((n_samples,) if is_own else n_samples)
+    found = distribution.sample((n_samples,) if is_own else n_samples)
     # The flows of normflows add the log density.
     points = found[0] if isinstance(found, tuple) else found
     return points.cpu().double().numpy()
 
 
 def _distribution(model):
-    return model if hasattr(model, "log_prob") else model()
+    """What has log_prob, or the module itself, which takes points."""
+    if hasattr(model, "log_prob") or _wants_arguments(model.forward):
+        return model
+    found = model()
+    if not hasattr(found, "log_prob"):
+        raise TypeError(
+            f"{type(model).__name__} returned a {type(found).__name__}, which has no "
+            "log_prob, when it was called without arguments. Give it log_prob(x), or a "
+            "forward(x) that returns log p."
+        )
+    return found
+
+
+def _wants_arguments(function):
+    try:
+        signature(function).bind()
+    except TypeError:
+        return True
+    return False
+
+
+def as_array(values):
+    """Values of any library as an array, those of torch without their history.
+
+    Parameters
+    ----------
+    values : array-like or Tensor
+        As a model returned them.
+
+    Returns
+    -------
+    ndarray
+        Of the same numbers.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(values, torch.Tensor):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    # There is no such array.
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
 
 def points_for(model, X):
@@ -266,14 +336,16 @@ def device_named(name):
     Raises
     ------
     ValueError
-        Where torch does not know it, or there is none.
+        Where torch does not know it, there is none, or it does not compute.
     """
     import torch
 
     try:
         if name == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.empty(0, device=name).device
+        number = torch.ones(1, device=name)
+        number.item()  # "meta" has no numbers
+        return number.device
     except Exception as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise ValueError(
@@ -362,12 +434,35 @@ def _storable(model):
     import torch
 
     kinds = torch.Tensor, torch.nn.Parameter
-    # Those that are computed from parameters, as by weight_norm, cannot be copied.
-    submodules = [m for module in _modules(model) for m in module.modules()]
-    computed = [value for m in submodules for value in vars(m).values()]
-    tensors = [*_tensors(model), *computed]
+    tensors = [*_tensors(model), *_computed(model)]
     # No other kind has an array.
     return [t for t in tensors if type(t) in kinds and t.dtype != torch.bfloat16]
+
+
+def copied(module):
+    """A module to be changed in place of one.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Left as it is.
+
+    Returns
+    -------
+    torch.nn.Module
+        A deep copy.
+    """
+    computed = [tensor for tensor in _computed(module) if not tensor.is_leaf]
+    return copy.deepcopy(module, {id(t): t.detach().clone() for t in computed})
+
+
+def _computed(model):
+    """Tensors that modules keep, as weight_norm does; torch copies no computed one."""
+    import torch
+
+    submodules = [m for module in _modules(model) for m in module.modules()]
+    kept = [value for m in submodules for value in vars(m).values()]
+    return [value for value in kept if isinstance(value, torch.Tensor)]
 
 
 @contextmanager

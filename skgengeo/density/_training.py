@@ -2,6 +2,7 @@
 
 import copy
 import math
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -29,24 +30,31 @@ class Course(NamedTuple):
 
     `losses` has the mean negative log density of the batches of each epoch, and
     `scores` the mean log density of the validation samples after it, if there are any.
+    `best` is the highest of these, and of the one before the first epoch.
     """
 
     losses: list
     scores: list
+    best: float
 
 
 class _Best:
-    """The highest score, the weights that gave it, and how long ago that was."""
+    """The highest score, the weights that gave it, and how long ago that was.
 
-    def __init__(self, flow, tol):
+    It starts with the score of the weights that the flow has. Where that is None, no
+    weights are kept.
+    """
+
+    def __init__(self, flow, tol, score):
         self.flow = flow
         self.tol = tol
-        self.score = self.milestone = -np.inf
-        self.weights = None
+        self.keep = score is not None
+        self.weights = copy.deepcopy(flow.state_dict()) if self.keep else None
+        self.score = self.milestone = score if self.keep else -np.inf
         self.n_iter_no_change = 0
 
-    def note(self, score, keep):
-        if keep and score > self.score:
+    def note(self, score):
+        if self.keep and score > self.score:
             self.weights = copy.deepcopy(self.flow.state_dict())
         self.score = max(self.score, score)
         if score > self.milestone + self.tol:
@@ -55,7 +63,7 @@ class _Best:
             self.n_iter_no_change += 1
 
     def restore(self):
-        if self.weights is not None:
+        if self.keep:
             self.flow.load_state_dict(self.weights)
 
 
@@ -83,26 +91,35 @@ def train(flow, samples, validation, settings):
     ValueError
         Where the flow cannot be trained, or its loss or its score is no number.
     """
-    course, best = Course([], []), _Best(flow, settings.tol)
+    losses, found = [], []
+    first = _first_score(flow, validation, settings)
+    best = _Best(flow, settings.tol, first)
     passes = _passes(flow, points_for(flow, samples), validation, settings)
     try:
         for loss, score in passes:
-            course.losses.append(loss)
-            if validation is not None:
-                course.scores.append(score)
-            best.note(score, keep=validation is not None)
+            losses.append(loss)
+            found.append(score)
+            best.note(score)
             if best.n_iter_no_change >= settings.n_iter_no_change:
                 break
         else:
             _warn_of_the_end(settings)
     except KeyboardInterrupt:
-        if not course.losses:
+        if not losses:
             raise
-        warn(f"Training was interrupted after {len(course.losses)} passes.")
+        warn(f"Training was interrupted after {len(losses)} passes.")
     best.restore()
     _check_weights(flow, settings)
     flow.eval().zero_grad(set_to_none=True)
-    return course
+    return Course(losses, [] if validation is None else found, best.score)
+
+
+def _first_score(flow, validation, settings):
+    """Score of the weights that the flow has, -inf where it has none that is finite."""
+    if validation is None:
+        return None
+    score = _score(flow, validation, settings)
+    return score if math.isfinite(score) else -np.inf
 
 
 def _passes(flow, samples, validation, settings):
@@ -115,7 +132,7 @@ def _passes(flow, samples, validation, settings):
             loss = _epoch(flow, optimizer, samples, settings)
             score = -loss
             if validation is not None:
-                score = _checked(float(scores(flow, validation).mean()), settings)
+                score = _checked(_score(flow, validation, settings), settings)
             progress.set_postfix(score=f"{score:.6g}", refresh=False)
             progress.update()
             yield loss, score
@@ -148,27 +165,41 @@ def _epoch(flow, optimizer, samples, settings):
         batch = batch + settings.noise * torch.randn_like(batch)
         loss = _loss(flow, batch, settings)
         value = -_checked(-loss.item(), settings)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        with _told(flow, batch.shape, settings):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
         total += value * len(batch)
     return total / len(samples)
 
 
 def _loss(flow, batch, settings):
-    name, shape = type(flow).__name__, tuple(batch.shape)
-    try:
+    with _told(flow, batch.shape, settings):
         values = log_prob(flow, batch)
+    _check_answer(values, type(flow).__name__, tuple(batch.shape))
+    return -values.mean()
+
+
+def _score(flow, validation, settings):
+    """Mean log density of the validation samples."""
+    with _told(flow, validation.shape, settings):
+        return float(scores(flow, validation).mean())
+
+
+@contextmanager
+def _told(flow, shape, settings):
+    """Errors on a batch name the flow, and what can be done."""
+    try:
+        yield
     except Exception as error:
         raise ValueError(
-            f"flow={name} raised {type(error).__name__} in training, on a tensor of "
-            f"shape {shape}: {str(error).rstrip('.')}. It has to score any finite "
-            f"points of {shape[1]} features, which are those of X that vary. Where "
-            "it has done so before, its weights have left the range: lower "
+            f"flow={type(flow).__name__} raised {type(error).__name__} in training, on "
+            f"a tensor of shape {tuple(shape)}: {str(error).rstrip('.')}. It has to "
+            f"score any finite points of {shape[1]} features, which are those of X "
+            "that vary, and to have a gradient. Where it has done so before, its "
+            "weights have left the range: lower "
             f"learning_rate_init={settings.learning_rate_init:g}."
         ) from error
-    _check_answer(values, name, shape)
-    return -values.mean()
 
 
 def _check_answer(values, name, shape):

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import sys
 
 import joblib
 import numpy as np
@@ -23,9 +24,8 @@ from skgengeo.density import (
     log_density,
     log_density_gradient,
 )
-from skgengeo.density._gradient import gradient_of
 
-from .._densities import state_of
+from .._densities import is_analytic, state_of
 
 torch = pytest.importorskip("torch")
 zuko = pytest.importorskip("zuko")
@@ -77,7 +77,8 @@ class Gaussian(torch.nn.Module):
 
     def __init__(self, d=2, dtype=torch.float32, answer=unchanged):
         super().__init__()
-        self.mean = torch.nn.Parameter(torch.zeros(d, dtype=dtype))
+        # Not the mean of the samples, which no training would better.
+        self.mean = torch.nn.Parameter(torch.full((d,), 0.5, dtype=dtype))
         self.frozen = torch.nn.Parameter(torch.ones(d, dtype=dtype), False)
         self.dropout = torch.nn.Dropout(0.5)
         self.norm = torch.nn.BatchNorm1d(d, affine=False, dtype=dtype)
@@ -138,8 +139,8 @@ def test_the_gradient_is_that_of_the_density(kind):
 
 def test_the_gradient_takes_one_evaluation():
     density = as_density(small().fit(moons()))
-    assert gradient_of(density).analytic
-    assert gradient_of(TemperedDensity(density).fit(moons())).analytic
+    assert is_analytic(density, moons())
+    assert is_analytic(TemperedDensity(density).fit(moons()), moons())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -212,6 +213,41 @@ def test_samples_of_a_seed_repeat():
     np.testing.assert_array_equal(density.sample(5, random_state=1), first)
     assert not np.array_equal(density.sample(5, random_state=2), first)
     assert density.sample().shape == (1, 2)
+
+
+def test_samples_are_drawn_in_batches_that_fit_the_memory(monkeypatch):
+    sizes = []
+
+    class Noted(Gaussian):
+        def sample(self, n):
+            sizes.append(n)
+            return super().sample(n)
+
+    density = small(Noted()).fit(moons())
+    with sklearn.config_context(working_memory=0.1):
+        drawn = density.sample(1000, random_state=0)
+    assert sum(sizes) == 1000
+    assert max(sizes) < 100
+    assert len(np.unique(drawn, axis=0)) == 1000
+    assert density.sample(0).shape == (0, 2)
+
+
+class Returns(Gaussian):
+    """Its log density is what it returns of points."""
+
+    log_prob = property()
+    sample = property()
+
+    def forward(self, x):
+        return Gaussian.log_prob(self, x)
+
+
+def test_a_module_may_return_log_p():
+    X = moons()
+    density, expected = small(Returns()).fit(X), small(Gaussian()).fit(X)
+    np.testing.assert_array_equal(density.score_samples(X), expected.score_samples(X))
+    with pytest.raises(AttributeError, match="flow=Returns has no method sample"):
+        density.sample(3)
 
 
 # Seeds
@@ -330,7 +366,8 @@ def test_training_stops_without_improvement(early_stopping):
     density = small(
         early_stopping=early_stopping, tol=100.0, n_iter_no_change=4, max_iter=50
     )
-    assert density.fit(moons()).n_iter_ == 5
+    # The first pass is the first score of the training samples.
+    assert density.fit(moons()).n_iter_ == (4 if early_stopping else 5)
 
 
 def test_without_early_stopping_all_samples_are_trained_on():
@@ -364,12 +401,47 @@ def test_warm_starts_train_on():
 
 def test_the_best_score_is_that_of_the_last_fit():
     X = moons()
-    density = small(warm_start=True, max_iter=30).fit(X)
-    better = density.best_validation_score_
-    density.set_params(max_iter=1, learning_rate_init=1.0).fit(X)
-    assert density.best_validation_score_ == density.validation_scores_[-1] < better
+    density = small(warm_start=True, max_iter=5).fit(X)
+    before = density.best_validation_score_
+    density.fit(X)
+    assert density.best_validation_score_ == max(density.validation_scores_[5:])
+    assert density.best_validation_score_ > before
     assert density.set_params(early_stopping=False).fit(X).validation_scores_
     assert density.best_validation_score_ is None
+
+
+@pytest.mark.parametrize("flow", ["neural-spline", "module"])
+def test_a_warm_start_without_improvement_keeps_the_weights(flow):
+    X = moons()
+    flow = Gaussian() if flow == "module" else flow
+    density = small(flow, warm_start=True, max_iter=30).fit(X)
+    values, best = density.score_samples(X), density.best_validation_score_
+    density.set_params(max_iter=1, learning_rate_init=10.0).fit(X)
+    assert density.validation_scores_[-1] < best
+    assert density.best_validation_score_ == pytest.approx(best, rel=1e-12)
+    np.testing.assert_array_equal(density.score_samples(X), values)
+
+
+FAILURES = {
+    "data": ({}, np.nan, "contains NaN"),
+    "split": ({"validation_fraction": 0.999}, 1.0, "leaves no samples"),
+    "device": ({"device": "nowhere"}, 1.0, "device='nowhere'"),
+    "first step": ({"learning_rate_init": 1e38}, 1.0, "lower learning_rate_init"),
+    "later": ({"learning_rate_init": 1e20}, 1.0, "ower learning_rate_init"),
+}
+
+
+@pytest.mark.parametrize(("params", "factor", "told"), FAILURES.values(), ids=FAILURES)
+def test_a_warm_start_that_fails_keeps_the_last_fit(params, factor, told):
+    X = moons()
+    density = small(warm_start=True).fit(X)
+    values, expected = density.score_samples(X), copy.deepcopy(density)
+    with pytest.raises(ValueError, match=told):
+        density.set_params(**params).fit(factor * X)
+    np.testing.assert_array_equal(density.score_samples(X), values)
+    assert density.loss_curve_ == expected.loss_curve_
+    density.set_params(**expected.get_params()).fit(X)
+    assert density.loss_curve_ == expected.fit(X).loss_curve_
 
 
 class Interrupted(Gaussian):
@@ -397,6 +469,35 @@ def test_an_interruption_keeps_what_is_trained(monkeypatch):
         density.fit(X)
     with pytest.raises(NotFittedError):
         density.score_samples(X)
+
+
+def test_a_warm_start_that_is_interrupted_at_once_keeps_the_last_fit(monkeypatch):
+    X = moons()
+    density = small(Interrupted(), max_iter=2, warm_start=True).fit(X)
+    values = density.score_samples(X)
+    # Its calls are counted on: this is in the first pass, after a step.
+    monkeypatch.setattr(Interrupted, "last", density.flow_.calls + 2)
+    with pytest.raises(KeyboardInterrupt):
+        density.fit(X)
+    np.testing.assert_array_equal(density.score_samples(X), values)
+    assert density.n_iter_ == 2
+
+
+class Keeping(Gaussian):
+    """Keeps what it has computed from its parameters, as weight_norm does."""
+
+    def log_prob(self, x):
+        self.kept = 1.0 * self.mean
+        return super().log_prob(x)
+
+
+def test_modules_that_keep_what_they_compute_are_trained_on():
+    module, X = Keeping(), moons()
+    module.log_prob(torch.zeros(2, 2))
+    assert not module.kept.is_leaf
+    density = small(module, warm_start=True, early_stopping=False).fit(X)
+    assert not density.flow_.kept.is_leaf
+    assert density.fit(X).n_iter_ == 10
 
 
 def test_cold_starts_forget():
@@ -495,11 +596,18 @@ def test_modules_score_in_the_units_of_the_samples(make):
     assert density.sample(3).shape == (3, 2)
 
 
+def test_a_module_needs_no_zuko(monkeypatch):
+    monkeypatch.setitem(sys.modules, "zuko", None)
+    assert np.isfinite(small(Gaussian()).fit(moons()).score(moons()))
+    with pytest.raises(ImportError, match=r"flow='neural-spline' needs zuko,.*\[deep"):
+        small().fit(moons())
+
+
 def test_frozen_parameters_stay():
     density = small(Gaussian()).fit(moons())
     assert density.flow_.frozen.tolist() == [1.0, 1.0]
     assert not density.flow_.frozen.requires_grad
-    assert density.flow_.mean.tolist() != [0.0, 0.0]
+    assert density.flow_.mean.tolist() != [0.5, 0.5]
 
 
 def test_training_goes_on_from_the_weights_of_the_module():
@@ -644,6 +752,19 @@ def test_a_learning_rate_that_is_too_large_is_told():
         small(Square(), learning_rate_init=1e30).fit(moons())
 
 
+@pytest.mark.parametrize("flow", KINDS)
+@pytest.mark.parametrize("rate", [1e38, 1e20])
+def test_learning_rates_beyond_all_numbers_are_told(flow, rate):
+    what = r"(?s)(raised (Runtime|Value)Error|became -?(nan|inf))"
+    with pytest.raises(ValueError, match=rf"{what}.*ower learning_rate_init=1e\+"):
+        small(flow, learning_rate_init=rate).fit(moons())
+
+
+def test_a_module_without_weights_is_refused():
+    with pytest.raises(ValueError, match=r"flow=Gaussian is on.*'meta'.*to_empty"):
+        small(Gaussian().to("meta")).fit(moons())
+
+
 def test_what_a_large_learning_rate_makes_a_flow_raise_is_told():
     with pytest.raises(
         ValueError, match=r"Raises raised.*lower learning_rate_init=0.0"
@@ -708,7 +829,7 @@ def test_what_is_no_module_is_refused():
         small(Parameters()).fit(moons())
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "nowhere"])
+@pytest.mark.parametrize("device", ["cuda:99", "nowhere", "meta"])
 def test_devices_that_are_missing_are_refused(device):
     with pytest.raises(ValueError, match=f"device='{device}': .*Pass 'cpu', or 'auto'"):
         small().set_params(device=device).fit(moons())

@@ -18,9 +18,8 @@ from skgengeo.density import (
     log_density,
     log_density_gradient,
 )
-from skgengeo.density._gradient import gradient_of
 
-from .._densities import normal_log_density, state_of
+from .._densities import is_analytic, normal_log_density, state_of
 
 pytestmark = pytest.mark.deep
 
@@ -203,7 +202,7 @@ def test_gradients(make):
 @models_of_torch
 def test_models_of_torch_are_differentiated(make):
     model, _ = make()
-    assert gradient_of(as_density(model)).analytic
+    assert is_analytic(as_density(model), points())
     # Far from zero differences in single precision are rough: by torch they are not.
     found, values = log_density_gradient(
         as_density(model), points(), return_log_density=True
@@ -353,9 +352,27 @@ ANSWERS = {
     "inference_mode": detached_by("inference_mode"),
     "array": lambda self, x, values: values.detach().numpy(),
     "double": lambda self, x, values: values.double(),
-    "not differentiable": not_differentiable,
+    "detached points": lambda self, x, values: values.detach() + 0 * self.mean.sum(),
 }
 answers = pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+
+
+DETACHED = set(ANSWERS) - {"as usual", "a column", "double"}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_only_what_is_detached_takes_differences(name):
+    density = as_density(odd_flow(ANSWERS[name]))
+    assert is_analytic(density, points()) == (name not in DETACHED)
+
+
+def test_what_fails_when_it_is_differentiated_is_told():
+    density = as_density(odd_flow(not_differentiable))
+    assert np.isfinite(log_density(density, points())).all()
+    with pytest.raises(
+        ValueError, match=r"Odd raised RuntimeError when torch.*no derivative.*detach"
+    ):
+        log_density_gradient(density, points())
 
 
 def set_modes(module, mode):
@@ -375,6 +392,80 @@ def test_odd_models_score_and_are_left_as_they_were(answer, mode):
     np.testing.assert_allclose(values, normal_log_density(X), rtol=1e-5)
     np.testing.assert_allclose(log_density_gradient(density, X), -X, atol=2e-3)
     assert state_of(model) == before
+
+
+def test_a_bound_log_prob_is_its_model():
+    model, X = odd_flow(), points()
+    density = as_density(model.log_prob)
+    np.testing.assert_allclose(log_density(density, X), normal_log_density(X), 1e-5)
+    assert is_analytic(density, X)
+    distribution, oracle = torch_mixture()
+    found = log_density(as_density(distribution.log_prob), X)
+    np.testing.assert_allclose(found, oracle(X), rtol=1e-5)
+
+
+def test_a_module_that_returns_log_p():
+    torch = library("torch")
+
+    class Returns(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = torch.nn.Linear(2, 1)
+
+        def forward(self, x):
+            return -(self.net(x) ** 2)
+
+    model, X = Returns(), points()
+    density = as_density(model)
+    expected = model(torch.as_tensor(X).float()).detach()[:, 0]
+    np.testing.assert_allclose(log_density(density, X), expected, rtol=1e-5)
+    assert is_analytic(density, X)
+
+
+def test_a_module_that_returns_something_else_is_refused():
+    torch = library("torch")
+
+    class Returns(torch.nn.Module):
+        def forward(self, context=None):
+            return torch.zeros(3)
+
+    with pytest.raises(ValueError, match=r"Returns returned a Tensor.*forward\(x\) "):
+        log_density(as_density(Returns()), points())
+
+
+def with_history(dtype):
+    torch = library("torch")
+
+    def answer(X):
+        one = torch.ones((), dtype=dtype, requires_grad=True)
+        return one * torch.as_tensor(normal_log_density(X)).to(dtype)
+
+    return answer
+
+
+class Scores:
+    def __init__(self, name, answer):
+        setattr(self, name, answer)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["", "score_samples", "log_prob", "logpdf", "pdf"])
+def test_tensors_with_a_history_are_taken(name, dtype):
+    answer, X = with_history(getattr(library("torch"), dtype)), points()
+    if name == "pdf":
+        model = Scores(name, lambda X: answer(X).exp())
+    else:
+        model = Scores(name, answer) if name else answer
+    density, rtol = as_density(model), 0.1 if dtype == "bfloat16" else 1e-5
+    for values in (log_density(density, X), density.score_samples(X)):
+        assert isinstance(values, np.ndarray)
+        np.testing.assert_allclose(values, normal_log_density(X), rtol=rtol)
+
+
+def test_a_function_around_a_model_of_torch_is_told_of_arrays():
+    model = odd_flow()
+    with pytest.raises(ValueError, match=r"as an array. Pass a model of torch itself"):
+        log_density(as_density(lambda X: model.log_prob(X)), points())
 
 
 @pytest.mark.parametrize("wrapped", ["module", "attribute", "list"])
