@@ -40,14 +40,15 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
         :class:`skgengeo.density.ManifoldParzenWindows`. A fitted one is used as it
         is, an unfitted one is cloned and fitted.
     temperature : float or "auto", default="auto"
-        Positive; larger is flatter. "auto" is the largest of three: the spread of the
+        Positive; larger is flatter. "auto" is the largest of four: the spread of the
         log density over the training samples, as their median absolute deviation tells
-        it; its median rise or fall from two neighbours to the middle between them; and
-        3. So log densities are brought within about 1 of each other, over the samples
-        and along an edge, and cost falls no faster than ``p ** (-1 / 3)``. It evaluates
-        the density once at each sample, and at no more than 1,000 points beside. With
-        ``temperature = d`` the cost :eq:`eq-cost` at λ = 0 is the dimension-adapted
-        one, ``p ** (-1 / d)``.
+        it; its median rise or fall from two neighbours to the middle between them; half
+        the number of features; and 3. So log densities are brought within about 1 of
+        each other, over the samples and along an edge, and cost falls no faster than
+        ``p ** (-2 / d)``, which grows as the square of the distance between samples. It
+        evaluates the density once at each sample, and at no more than 1,000 points
+        beside. With ``temperature = d`` the cost :eq:`eq-cost` at λ = 0 is the
+        dimension-adapted one, ``p ** (-1 / d)``.
 
     Attributes
     ----------
@@ -132,7 +133,7 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
             )
         # For a normal distribution this is the standard deviation.
         spread = float(median_abs_deviation(values, scale="normal"))
-        return max(LEAST_TEMPERATURE, spread, self._bend(X, values))
+        return max(LEAST_TEMPERATURE, X.shape[1] / 2, spread, self._bend(X, values))
 
     def _bend(self, X, values):
         """Median rise or fall of log p from two neighbours to the middle between."""

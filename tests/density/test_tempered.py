@@ -86,18 +86,25 @@ def test_temperatures_multiply():
 # The temperature that is chosen
 
 
+@pytest.mark.parametrize("precision", [1.0, 20.0])
 @pytest.mark.parametrize("d", [1, 2, 8, 64, 784])
-def test_the_temperature_of_a_normal_is_known(d):
-    # log p is -|x|^2 / 2 up to a constant, and |x|^2 a chi-square variable.
+def test_the_temperature_of_a_normal_is_known(d, precision):
+    # log p is -|x|^2 / 2 up to a constant, and |x|^2 a chi-square variable, both times
+    # the precision, as of a density that is too narrow for its samples.
     square = stats.chi2(d)
     deviations = abs(square.rvs(200_000, random_state=0) - square.median()) / 2
-    spread = np.median(deviations) / stats.norm.ppf(0.75)
+    spread = precision * np.median(deviations) / stats.norm.ppf(0.75)
     # The parallelogram law. Of the 12 nearest the sixth, at every fourth sample.
     X = scattered(4000, d)
     bend = np.median(np.sort(cdist(X[::4], X, "sqeuclidean"), axis=1)[:, 6]) / 8
-    chosen = TemperedDensity(normal_log_density).fit(X).temperature_
-    assert chosen == pytest.approx(max(LEAST_TEMPERATURE, spread, bend), rel=0.06)
-    assert (bend > spread) == (d >= 64)
+    bend *= precision
+    chosen = TemperedDensity(lambda Q: precision * normal_log_density(Q)).fit(X)
+    expected = max(LEAST_TEMPERATURE, d / 2, spread, bend)
+    assert chosen.temperature_ == pytest.approx(expected, rel=0.06)
+    if precision == 1.0:
+        assert expected == max(LEAST_TEMPERATURE, d / 2)
+    else:
+        assert (expected == bend) == (d >= 64)
 
 
 def test_kernels_at_the_samples_give_the_same_metric_at_any_bandwidth():
