@@ -6,10 +6,11 @@ Rules for the temperature T of `TemperedDensity`, for several densities of data 
 raw     1: the log density as it is
 ±700    what brings log p, at samples and between neighbours, within 700 of each other
 d       the number of features: at λ = 0 the cost is p ** (-1 / d)
+d/2     half of it: at λ = 0 the cost is p ** (-2 / d)
 spread  that of log p over the samples, by the median absolute deviation; at least 3
 bend    the median |log p| in the middle between neighbours, less that of its two ends;
         at least 3
-auto    the larger of the last two: the rule of the package
+auto    the largest of the last three: the rule of the package
 
 For each: T; the share of saturated edges; quantiles (5, 50, 95 %) of the logarithm of
 the mean cost along an edge, which is between -∞ and log((1 + λ) / λ), and 0 where all
@@ -105,6 +106,7 @@ def rules(density, X):
         "raw": 1.0,
         "±700": max(1.0, np.ptp(np.r_[log_p, middle]) / 700),
         "d": float(X.shape[1]),
+        "d/2": X.shape[1] / 2,
         "spread": max(LEAST_TEMPERATURE, spread),
         "bend": max(LEAST_TEMPERATURE, bend),
         "auto": TemperedDensity(density).fit(X).temperature_,
