@@ -184,16 +184,15 @@ for name in geodesics:
 
 # %%
 # Most of the way from 0.805 to above 0.91 is that of any graph, and the fewer its
-# neighbours the better: with 4, Isomap is nearly as good as the flow at the gentle
-# temperature, whose gain of 0.003 is hardly more than its standard error. At the
-# temperature from above the flow takes accuracy away. The default density adds more,
-# and most in graphs with too many neighbours, where it makes the edges between digits
-# dear.
+# neighbours the better: with 4, Isomap is nearly as good as the flow, whose gain of
+# 0.002 or 0.003 is hardly more than its standard error, at the temperature from above,
+# half the number of features, as at twice as much. The default density adds more, and
+# most in graphs with too many neighbours, where it makes the edges between digits dear.
 #
 # What else was tried, in the same 20 draws and with 4 neighbours
 # (``benchmarks/digits.py``): under a mixture of 20 Gaussians, which is fitted in a
-# second, accuracy is 0.920; under a flow of splines 0.912, and 0.918 at a temperature
-# of 20; under the flow of this example, trained on all 64 pixels, 0.828, and 0.909 at a
+# second, accuracy is 0.922; under a flow of splines 0.920, and 0.918 at a temperature
+# of 20; under the flow of this example, trained on all 64 pixels, 0.897, and 0.909 at a
 # temperature of 64, where Isomap has 0.913. Fermat distances, those with λ = 0 and an
 # exponent of one over the number of features, do as well as those at a temperature of
 # that number, under each of these densities.
