@@ -7,6 +7,7 @@ from ._compat import _fit_context
 # What estimators learn in private; other such names are scikit-learn's own.
 PRIVATE = (
     "_anchors",
+    "_architecture",
     "_blocks",
     "_dtype",
     "_n_features_out",

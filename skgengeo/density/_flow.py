@@ -79,8 +79,8 @@ default="neural-spline"
     tol : float, default=1e-4
         Improvement of the mean log density that counts as one.
     warm_start : bool, default=False
-        Train the flow of the last fit on, in its units. What makes a flow is not
-        looked at again.
+        Train the flow of the last fit on, in its units. It has to be of the same name
+        and sizes, or a module of the same class, whose weights are not looked at again.
     device : str, default="auto"
         Where to train and to score, such as "cpu" or "cuda". "auto" takes CUDA where
         there is some.
@@ -241,11 +241,18 @@ default="neural-spline"
             Where torch is missing, or zuko, of which the named flows are.
         ValueError
             Where too few samples are left to train on, all features are constant, a
-            module cannot be trained, or the loss is not finite.
+            module cannot be trained, the loss is not finite, or a warm start is to go
+            on with another flow.
         """
         del y
         imported("torch", "FlowDensity")
         further = self.warm_start and hasattr(self, "flow_")
+        if further and self._parts() != self._architecture:
+            raise ValueError(
+                f"warm_start=True trains the flow of the last fit on, which was of "
+                f"{self._architecture}, and not of {self._parts()}. Set these back, or "
+                "warm_start=False to begin anew."
+            )
         X = validate_data(
             self, X, dtype=np.float64, ensure_min_samples=2, reset=not further
         )
@@ -263,6 +270,7 @@ default="neural-spline"
 
     def _start(self, X):
         self._standardise(X)
+        self._architecture = self._parts()
         self.n_iter_, self.loss_curve_ = 0, []
         self.validation_scores_ = None
 
@@ -303,6 +311,12 @@ default="neural-spline"
                 "these alone have the same. Drop them, or fit to samples in which they "
                 "vary."
             )
+
+    def _parts(self):
+        """What makes a flow: its name and sizes, or the class of a module."""
+        if not isinstance(self.flow, str):
+            return type(self.flow).__name__
+        return self.flow, self.n_transforms, tuple(self.hidden_features)
 
     def _new_flow(self):
         if not isinstance(self.flow, str):

@@ -845,3 +845,35 @@ def test_a_validation_that_takes_all_samples_is_refused():
 def test_samples_without_any_variance_are_refused():
     with pytest.raises(ValueError, match=r"shape \(5, 2\), are constant.*that differ"):
         small().fit(np.ones((5, 2)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"flow": "masked-autoregressive"},
+        {"n_transforms": 2},
+        {"hidden_features": (9,)},
+        {"flow": Gaussian()},
+    ],
+    ids=str,
+)
+def test_a_warm_start_goes_on_with_the_same_flow_alone(other):
+    flow = FlowDensity(
+        n_transforms=1,
+        hidden_features=[8],
+        max_iter=1,
+        random_state=0,
+        early_stopping=False,
+        warm_start=True,
+    )
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.warns(ConvergenceWarning):
+        before = flow.fit(X).score_samples(X)
+    with pytest.warns(ConvergenceWarning):
+        assert flow.set_params(hidden_features=(8,)).fit(X).n_iter_ == 2
+    with pytest.raises(ValueError, match="warm_start=True trains the flow of the last"):
+        flow.set_params(**other).fit(X)
+    assert flow.n_iter_ == 2
+    assert not np.array_equal(flow.score_samples(X), before)
+    with pytest.warns(ConvergenceWarning):
+        assert flow.set_params(warm_start=False).fit(X).n_iter_ == 1
