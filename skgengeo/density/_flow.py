@@ -49,8 +49,9 @@ default="neural-spline"
         it say; a masked autoregressive one [2]_ moves and stretches it. Splines fit
         better; the others are smooth, which relaxed curves need (see the notes). A
         module has ``log_prob``, or returns what has it when it is called, as the flows
-        of zuko do, or log p when it is called with points. It is copied, and the copy
-        is trained on from the weights that it has.
+        of zuko do, or log p when it is called with points, and is normalised: training
+        makes log p as large as it can. It is copied, and the copy is trained from the
+        weights that it has, on standardised features, whatever it was trained on.
     n_transforms : int, default=3
         Number of transformations, one after the other. Not for a module.
     hidden_features : tuple of int, default=(64, 64)
@@ -137,6 +138,9 @@ default="neural-spline"
     deviations, where the density falls as the normal one does.
 
     Sampling takes a pass through the networks for each feature.
+
+    For geodesics put it into a :class:`skgengeo.density.TemperedDensity`, from a few
+    features on.
 
     Points are scored, differentiated and drawn in batches that fit scikit-learn's
     ``working_memory``, where a flow takes what three splines of the default sizes do:
