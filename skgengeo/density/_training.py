@@ -110,8 +110,20 @@ def train(flow, samples, validation, settings):
         warn(f"Training was interrupted after {len(losses)} passes.")
     best.restore()
     _check_weights(flow, settings)
+    if first is not None and best.score <= first:
+        _warn_of_no_gain(settings)
     flow.eval().zero_grad(set_to_none=True)
     return Course(losses, [] if validation is None else found, best.score)
+
+
+def _warn_of_no_gain(settings):
+    warn(
+        "No pass of the training scored higher on the validation samples than the "
+        "weights that it began with, which are kept. Where these are not good already, "
+        f"lower learning_rate_init={settings.learning_rate_init:g} or "
+        f"noise={settings.noise:g}.",
+        ConvergenceWarning,
+    )
 
 
 def _first_score(flow, validation, settings):

@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import sys
+import warnings
 
 import joblib
 import numpy as np
@@ -33,6 +34,7 @@ pytestmark = [
     pytest.mark.deep,
     # Few epochs are enough to test most things.
     pytest.mark.filterwarnings("ignore:Training ended after max_iter"),
+    pytest.mark.filterwarnings("ignore:No pass of the training"),
 ]
 
 KINDS = ["neural-spline", "masked-autoregressive"]
@@ -877,3 +879,14 @@ def test_a_warm_start_goes_on_with_the_same_flow_alone(other):
     assert not np.array_equal(flow.score_samples(X), before)
     with pytest.warns(ConvergenceWarning):
         assert flow.set_params(warm_start=False).fit(X).n_iter_ == 1
+
+
+def test_training_that_gains_nothing_is_told():
+    X = moons()
+    with pytest.warns(ConvergenceWarning, match="No pass .* learning_rate_init=1e.06"):
+        lost = small(learning_rate_init=1e6).fit(X)
+    assert max(lost.validation_scores_) <= lost.best_validation_score_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "Training ended")
+        assert small(max_iter=20).fit(X).score(X) > lost.score(X)
