@@ -251,12 +251,8 @@ default="neural-spline"
         del y
         imported("torch", "FlowDensity")
         further = self.warm_start and hasattr(self, "flow_")
-        if further and self._parts() != self._architecture:
-            raise ValueError(
-                f"warm_start=True trains the flow of the last fit on, which was of "
-                f"{self._architecture}, and not of {self._parts()}. Set these back, or "
-                "warm_start=False to begin anew."
-            )
+        if further:
+            self._check_same_flow()
         X = validate_data(
             self, X, dtype=np.float64, ensure_min_samples=2, reset=not further
         )
@@ -321,6 +317,15 @@ default="neural-spline"
         if not isinstance(self.flow, str):
             return type(self.flow).__name__
         return self.flow, self.n_transforms, tuple(self.hidden_features)
+
+    def _check_same_flow(self):
+        """Raise where a warm start would go on with another flow than it is set to."""
+        if self._parts() != self._architecture:
+            raise ValueError(
+                "warm_start=True trains the flow of the last fit on, which was of "
+                f"{self._architecture}, and not of {self._parts()}. Set these back, or "
+                "warm_start=False to begin anew."
+            )
 
     def _new_flow(self):
         if not isinstance(self.flow, str):
