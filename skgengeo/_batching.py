@@ -23,9 +23,11 @@ def row_batches(n_rows, *, row_bytes=None, size=None):
     Returns
     -------
     list of slice
-        None depends on the number of threads.
+        None depends on the number of threads. By memory they have a power of two of
+        rows, so that batches of batches leave no small ones in between.
     """
-    size = get_chunk_n_rows(row_bytes) if size is None else size
+    if size is None:
+        size = 1 << (get_chunk_n_rows(row_bytes).bit_length() - 1)
     return list(gen_batches(n_rows, size)) if n_rows else []
 
 

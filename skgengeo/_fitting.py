@@ -11,6 +11,7 @@ PRIVATE = (
     "_blocks",
     "_dtype",
     "_n_features_out",
+    "_order",
     "_reconstruction_error",
     "_scaling",
     "_unit",

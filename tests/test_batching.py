@@ -26,6 +26,17 @@ def test_batches_fit_the_working_memory():
     assert {batch.stop - batch.start for batch in batches[:-1]} == {1024}
 
 
+def test_batches_of_batches_leave_no_small_ones():
+    with config_context(working_memory=1):
+        sizes = [
+            inner.stop - inner.start
+            for outer in row_batches(9000, row_bytes=700)
+            for inner in row_batches(outer.stop - outer.start, row_bytes=3000)
+        ]
+    assert sum(sizes) == 9000
+    assert set(sizes[:-1]) == {256}
+
+
 def test_a_row_beyond_the_working_memory_is_a_batch():
     with (
         config_context(working_memory=1),

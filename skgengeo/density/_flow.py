@@ -15,7 +15,7 @@ from .._fitting import afresh
 from .._floats import check_extent
 from .._warnings import warn
 from ._gradient import Gradient, by_autograd, evaluate
-from ._protocol import ScoresByMean
+from ._protocol import ScoresByMean, _shallow_copy
 from ._torch import (
     copied,
     device_named,
@@ -36,6 +36,9 @@ from ._training import Settings, train
 FLOWS = {"neural-spline": ("NSF", "ReLU"), "masked-autoregressive": ("MAF", "Tanh")}
 # A standard deviation of so many roundings of the mean is none.
 ROUNDING = 10
+# Means so many standard deviations away, or standard deviations so many times as large
+# or small, are those of other units.
+OTHER_UNITS = 10
 
 
 class FlowDensity(ScoresByMean, BaseEstimator):
@@ -51,7 +54,8 @@ default="neural-spline"
         module has ``log_prob``, or returns what has it when it is called, as the flows
         of zuko do, or log p when it is called with points, and is normalised: training
         makes log p as large as it can. It is copied, and the copy is trained from the
-        weights that it has, on standardised features, whatever it was trained on.
+        weights that it has, on standardised features, whatever it was trained on. All
+        of it is in training mode meanwhile.
     n_transforms : int, default=3
         Number of transformations, one after the other. Not for a module.
     hidden_features : tuple of int, default=(64, 64)
@@ -82,7 +86,8 @@ default="neural-spline"
     warm_start : bool, default=False
         Train the flow of the last fit on, in its units. It has to be of the same name
         and sizes, or a module of the same class, whose weights are not looked at again.
-    device : str, default="auto"
+        Of as many samples as before, the same rows are held out.
+    device : str or torch.device, default="auto"
         Where to train and to score, such as "cpu" or "cuda". "auto" takes CUDA where
         there is some.
     random_state : None, int or RandomState, default=None
@@ -180,7 +185,7 @@ default="neural-spline"
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
-        "device": [str],
+        "device": "no_validation",  # a torch.device, too, of which torch has to tell
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -257,11 +262,13 @@ default="neural-spline"
             self, X, dtype=np.float64, ensure_min_samples=2, reset=not further
         )
         rng = check_random_state(self.random_state)
-        samples, validation = self._split(X, rng)
         device = device_named(self.device)
+        if further:
+            self._check_units(X)
+        else:
+            self._start(X)
+        samples, validation = self._split(X, rng)
         with seeded(device, _seed(rng)), differentiable():
-            if not further:
-                self._start(X)
             # The last fit stays as it is, should this one fail.
             self.flow_ = copied(self.flow_ if further else self._new_flow()).to(device)
             self._train(samples, validation)
@@ -271,6 +278,7 @@ default="neural-spline"
     def _start(self, X):
         self._standardise(X)
         self._architecture = self._parts()
+        self._order = np.empty(0, dtype=np.intp)
         self.n_iter_, self.loss_curve_ = 0, []
         self.validation_scores_ = None
 
@@ -285,8 +293,10 @@ default="neural-spline"
                 "leaves no samples to train on. Pass a smaller one, more samples, or "
                 "early_stopping=False."
             )
-        order = rng.permutation(len(X))
-        return X[order[n_validation:]], X[order[:n_validation]]
+        # What a warm start validates by has not been trained on.
+        if len(self._order) != len(X):
+            self._order = rng.permutation(len(X))
+        return X[self._order[n_validation:]], X[self._order[:n_validation]]
 
     def _standardise(self, X):
         """Learn the unit of each feature, 0 where it is constant."""
@@ -295,8 +305,7 @@ default="neural-spline"
         offsets = X - X[0]
         self.mean_ = X[0] + offsets.mean(axis=0)
         scale = offsets.std(axis=0)
-        rounding = ROUNDING * np.finfo(np.float64).eps * np.abs(self.mean_)
-        self.scale_ = np.where(scale > rounding, scale, 0.0)
+        self.scale_ = np.where(scale > _rounding(self.mean_), scale, 0.0)
         constant = np.flatnonzero(self.scale_ == 0)
         if len(constant) == X.shape[1]:
             raise ValueError(
@@ -312,10 +321,29 @@ default="neural-spline"
                 "vary."
             )
 
+    def _check_units(self, X):
+        """Warn where a warm start goes on with samples that its units do not fit."""
+        check_extent(X)
+        rounding = _rounding(self.mean_)
+        before = np.maximum(self.scale_, rounding)
+        now = np.maximum(X.std(axis=0), rounding)
+        far = np.abs(X.mean(axis=0) - self.mean_) > OTHER_UNITS * before
+        other = (now > OTHER_UNITS * before) | (before > OTHER_UNITS * now)
+        found = np.flatnonzero(far | other)
+        if len(found):
+            warn(
+                "warm_start=True trains on in the units of the first fit, but "
+                f"{len(found)} of {X.shape[1]} features have means or standard "
+                f"deviations unlike those now: {np.array2string(found, threshold=6)}. "
+                "Features that were constant then are left out. Pass samples alike, or "
+                "warm_start=False to begin anew."
+            )
+
     def _parts(self):
         """What makes a flow: its name and sizes, or the class of a module."""
         if not isinstance(self.flow, str):
-            return type(self.flow).__name__
+            kind = type(self.flow)
+            return f"{kind.__module__}.{kind.__qualname__}"
         return self.flow, self.n_transforms, tuple(self.hidden_features)
 
     def _check_same_flow(self):
@@ -335,12 +363,13 @@ default="neural-spline"
 
         zuko = imported("zuko", f"FlowDensity with flow={self.flow!r}")
         name, activation = FLOWS[self.flow]
-        return getattr(zuko.flows, name)(
-            np.count_nonzero(self.scale_),
-            transforms=self.n_transforms,
-            hidden_features=self.hidden_features,
-            activation=getattr(torch.nn, activation),
-        )
+        with torch.device("cpu"):  # whose generator is seeded
+            return getattr(zuko.flows, name)(
+                np.count_nonzero(self.scale_),
+                transforms=self.n_transforms,
+                hidden_features=self.hidden_features,
+                activation=getattr(torch.nn, activation),
+            )
 
     def _train(self, samples, validation):
         """Train the flow, and add to the curves, in the units of X."""
@@ -448,11 +477,21 @@ default="neural-spline"
         check_scalar(n_samples, "n_samples", Integral, min_val=0)
         seed = _seed(check_random_state(random_state))
         with seeded(next(self.flow_.parameters()).device, seed):
-            inner = draw(self.flow_, n_samples, np.count_nonzero(self.scale_))
+            inner = draw(self.flow_, n_samples, int(np.count_nonzero(self.scale_)))
         points = np.tile(self.mean_, (n_samples, 1))
         varies = self.scale_ > 0
         points[:, varies] += inner * self.scale_[varies]
         return points
+
+    def __sklearn_clone__(self):
+        # Torch has no copies of tensors that a module has computed.
+        shell = _shallow_copy(self)
+        if is_module(self.flow):
+            shell.flow = copied(self.flow)
+        return super(FlowDensity, shell).__sklearn_clone__()
+
+    def __copy__(self):
+        return _shallow_copy(self)
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -461,6 +500,11 @@ default="neural-spline"
 
 def _seed(rng):
     return rng.randint(np.iinfo(np.int32).max)
+
+
+def _rounding(mean):
+    """Standard deviations up to which a feature of this mean is constant."""
+    return ROUNDING * np.finfo(np.float64).eps * np.abs(mean)
 
 
 def _check_sizes(hidden_features):

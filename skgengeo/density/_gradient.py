@@ -27,7 +27,13 @@ from ._scoring import (
     scores,
 )
 from ._sums import innermost, kernel_sum_of
-from ._torch import DetachedError, as_array, is_of_torch, scores_with_gradient
+from ._torch import (
+    DetachedError,
+    as_array,
+    is_of_torch,
+    is_out_of_memory,
+    scores_with_gradient,
+)
 
 # Interquartile range of the standard normal.
 QUARTILES = 1.349
@@ -219,6 +225,8 @@ def by_autograd(density, function, X, scale):
     except DetachedError:
         return _by_differences(density, None, X, scale)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         # What is wrong with the density itself, its values tell.
         scores(density, X, None)
         raise ValueError(

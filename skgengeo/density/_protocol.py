@@ -17,7 +17,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import searched_parameters
-from ._torch import as_array, is_module, is_of_torch, scores, stored
+from ._torch import (
+    as_array,
+    is_module,
+    is_of_torch,
+    is_out_of_memory,
+    scores,
+    stored,
+)
 
 # What scores as its last step, or its only one, does.
 WRAPPERS = Pipeline | FrozenEstimator | GridSearchCV | RandomizedSearchCV
@@ -105,6 +112,9 @@ class _LogProbDensity(_ForeignDensity):
             return scores(self.model, X)
         return _one_each_row(as_array(self.model.log_prob(X)), X)
 
+    def __copy__(self):
+        return _shallow_copy(self)
+
     def __getstate__(self):
         return {"model": stored(self.model)}
 
@@ -175,8 +185,11 @@ def as_density(density):
     each feature of a point, and 4.8 kB with the gradient, as three neural splines do:
     set less for one that takes more.
 
-    Its modules score in evaluation mode, whatever mode they are in, and are left as
-    they were, as are the gradients of its parameters. The gradient with respect to the
+    Its modules score in evaluation mode, whatever mode they are in, and are left in
+    that, with the parameters and their gradients that they had. What a model itself
+    writes when it scores stays written, such as the first units of an ActNorm, and
+    random numbers that it draws are drawn from torch's generators. The gradient with
+    respect to the
     points comes from automatic differentiation, and from differences where what the
     model returns is detached from them. Where it raises then, the error is told.
 
@@ -437,7 +450,7 @@ def _unwrapped(density):
 
 def _speaks_for_itself(density, error):
     """Whether an error of a density is passed on as it is."""
-    if isinstance(error, NotFittedError | MemoryError | Warning):
+    if isinstance(error, NotFittedError | Warning) or is_out_of_memory(error):
         return True
     model = _unwrapped(density)
     own = type(model).__module__.split(".")[0] == __name__.split(".")[0]

@@ -137,6 +137,9 @@ class TemperedDensity(HoldsDensity, BaseEstimator):
 
     def _bend(self, X, values):
         """Median rise or fall of log p from two neighbours to the middle between."""
+        # Between copies there is no middle.
+        distinct = np.sort(np.unique(X, axis=0, return_index=True)[1])
+        X, values = X[distinct], values[distinct]
         rows = np.arange(0, len(X), -(-len(X) // MAX_MIDPOINTS))
         beside = middle_neighbors(X, rows)
         middle = log_density(self.density_, (X[rows] + X[beside]) / 2)

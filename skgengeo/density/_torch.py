@@ -17,9 +17,9 @@ import numpy as np
 from .._batching import row_batches
 
 # Memory for each feature of a row: what three neural splines take, in double precision,
-# for log p (90 to 130 numbers) and for its gradient (550), and a little more. 784
-# features leave batches of a thousand, below which a flow takes longer for each row.
-# What another model takes is not known before it is asked.
+# for log p (90 to 130 numbers) and for its gradient (550), and a little more. Of log p,
+# 784 features leave batches of a thousand points, below which a flow takes longer for
+# each. What another model takes is not known before it is asked.
 FEATURE_BYTES = 8 * 160
 FEATURE_GRADIENT_BYTES = 8 * 600
 # Threads share the modes of a module, and the generators of torch.
@@ -101,18 +101,19 @@ def scores(model, X):
     Returns
     -------
     ndarray of shape (n_points,)
-        In float64; of another shape where the model does not return a number for each
-        point.
+        In float64; of another shape, that of a batch, where the model does not return a
+        number for each point.
     """
     import torch
 
-    batches = row_batches(len(X), row_bytes=FEATURE_BYTES * X.shape[1])
-    with _evaluating(model), torch.no_grad():
-        parts = [
-            _one_each(log_prob(model, points_for(model, X[rows])), rows)
-            for rows in batches
-        ]
-    return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.empty(0)])
+    values = np.empty(len(X))
+    with _evaluating(model), torch.inference_mode(False), torch.no_grad():
+        for rows in row_batches(len(X), row_bytes=FEATURE_BYTES * X.shape[1]):
+            found = _one_each(log_prob(model, points_for(model, X[rows])), rows)
+            if found.shape != values[rows].shape:
+                return found
+            values[rows] = found
+    return values
 
 
 def scores_with_gradient(model, X):
@@ -143,8 +144,28 @@ def scores_with_gradient(model, X):
             found, slopes = _differentiated(model, X[rows])
             # A single number would be given to all rows.
             values[rows] = _one_each(found, rows).reshape(rows.stop - rows.start)
-            gradients[rows] = slopes.cpu().numpy()
+            gradients[rows] = slopes.cpu().double().numpy()
     return values, gradients
+
+
+def is_out_of_memory(error):
+    """Whether an error tells of memory, and of nothing else.
+
+    Parameters
+    ----------
+    error : Exception
+        Any.
+
+    Returns
+    -------
+    bool
+        True for those of torch, too.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return True
+    # Those of the CPU have no class of their own.
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 
 
 class DetachedError(Exception):
@@ -155,7 +176,7 @@ def _differentiated(model, X):
     import torch
 
     with differentiable():
-        points = points_for(model, X).clone().requires_grad_()
+        points = points_for(model, X).requires_grad_()
         values = log_prob(model, points)
         if not isinstance(values, torch.Tensor) or not values.requires_grad:
             raise DetachedError
@@ -233,13 +254,13 @@ def draw(model, n_samples, n_features):
     import torch
 
     points = np.empty((n_samples, n_features))
-    with _evaluating(model), torch.no_grad():
+    with _evaluating(model), torch.inference_mode(False), torch.no_grad():
         for rows in row_batches(n_samples, row_bytes=FEATURE_BYTES * n_features):
-            points[rows] = _drawn(model, rows.stop - rows.start)
+            points[rows] = _drawn(model, rows.stop - rows.start, n_features)
     return points
 
 
-def _drawn(model, n_samples):
+def _drawn(model, n_samples, n_features):
     import torch
 
     distribution = _distribution(model)
@@ -251,13 +272,19 @@ def _drawn(model, n_samples):
     is_own = isinstance(distribution, torch.distributions.Distribution)
     found = distribution.sample((n_samples,) if is_own else n_samples)
     # The flows of normflows add the log density.
-    points = found[0] if isinstance(found, tuple) else found
+    points = torch.as_tensor(found[0] if isinstance(found, tuple) else found)
+    if points.shape != (n_samples, n_features):
+        raise ValueError(
+            f"flow={type(distribution).__name__}: sample({n_samples}) returned a "
+            f"tensor of shape {tuple(points.shape)}; it has to be of shape "
+            f"{(n_samples, n_features)}, a row for each sample."
+        )
     return points.cpu().double().numpy()
 
 
 def _distribution(model):
     """What has log_prob, or the module itself, which takes points."""
-    if hasattr(model, "log_prob") or _wants_arguments(model.forward):
+    if hasattr(model, "log_prob") or _wants_arguments(_unwrapped(model).forward):
         return model
     found = model()
     if not hasattr(found, "log_prob"):
@@ -269,10 +296,19 @@ def _distribution(model):
     return found
 
 
+def _unwrapped(module):
+    """The module within a compiled one or one for several devices, which hide it."""
+    import torch
+
+    if isinstance(module, torch.nn.DataParallel):
+        return module.module
+    return getattr(module, "_orig_mod", module)
+
+
 def _wants_arguments(function):
     try:
         signature(function).bind()
-    except TypeError:
+    except (TypeError, ValueError):  # scripts of torch.jit have no signature
         return True
     return False
 
@@ -311,13 +347,14 @@ def points_for(model, X):
     Returns
     -------
     Tensor of shape (n_points, n_features)
-        On the device of the model, in its precision; double where it has none.
+        A copy, which the model may write to, on its device and in its precision; double
+        where it has none.
     """
     import torch
 
     floating = (tensor for tensor in _tensors(model) if tensor.is_floating_point())
     like = next(floating, torch.empty(0, dtype=torch.float64))
-    return torch.as_tensor(X, dtype=like.dtype, device=like.device)
+    return torch.tensor(X, dtype=like.dtype, device=like.device)
 
 
 def device_named(name):
@@ -325,7 +362,7 @@ def device_named(name):
 
     Parameters
     ----------
-    name : str
+    name : str or torch.device
         As torch takes it, or "auto".
 
     Returns
@@ -347,7 +384,8 @@ def device_named(name):
         number.item()  # "meta" has no numbers
         return number.device
     except Exception as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+        # Of the first sentence: tables of what torch has for which device may follow.
+        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
         raise ValueError(
             f"device={name!r}: {reason}. Pass 'cpu', or 'auto' for CUDA where there is "
             "some."
@@ -427,7 +465,8 @@ def stored(model):
     """
     if not is_of_torch(model):
         return model
-    return copy.deepcopy(model, {id(t): _Stored(t) for t in _storable(model)})
+    with MODE_LOCK:
+        return copy.deepcopy(model, {id(t): _Stored(t) for t in _storable(model)})
 
 
 def _storable(model):
@@ -453,7 +492,8 @@ def copied(module):
         A deep copy.
     """
     computed = [tensor for tensor in _computed(module) if not tensor.is_leaf]
-    return copy.deepcopy(module, {id(t): t.detach().clone() for t in computed})
+    with MODE_LOCK:
+        return copy.deepcopy(module, {id(t): t.detach().clone() for t in computed})
 
 
 def _computed(model):

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,10 @@ from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
 from .._warnings import warn
-from ._torch import log_prob, points_for, scores
+from ._torch import is_out_of_memory, log_prob, points_for, scores
+
+# Less of the mean log density may be the chance of few validation samples.
+POOR = 1.0
 
 
 class Settings(NamedTuple):
@@ -54,9 +57,10 @@ class _Best:
         self.n_iter_no_change = 0
 
     def note(self, score):
-        if self.keep and score > self.score:
-            self.weights = copy.deepcopy(self.flow.state_dict())
-        self.score = max(self.score, score)
+        if score > self.score:
+            self.score = score
+            if self.keep:
+                self.weights = copy.deepcopy(self.flow.state_dict())
         if score > self.milestone + self.tol:
             self.milestone, self.n_iter_no_change = score, 0
         else:
@@ -91,47 +95,82 @@ def train(flow, samples, validation, settings):
     ValueError
         Where the flow cannot be trained, or its loss or its score is no number.
     """
-    losses, found = [], []
-    first = _first_score(flow, validation, settings)
+    first = _first_score(flow, samples, validation, settings)
+    losses, found, stopped = [], [], True
     best = _Best(flow, settings.tol, first)
     passes = _passes(flow, points_for(flow, samples), validation, settings)
     try:
-        for loss, score in passes:
-            losses.append(loss)
-            found.append(score)
-            best.note(score)
-            if best.n_iter_no_change >= settings.n_iter_no_change:
-                break
-        else:
-            _warn_of_the_end(settings)
+        with closing(passes):
+            for loss, score in passes:
+                losses.append(loss)
+                found.append(score)
+                best.note(score)
+                if best.n_iter_no_change >= settings.n_iter_no_change:
+                    break
+            else:
+                stopped = False
     except KeyboardInterrupt:
         if not losses:
             raise
         warn(f"Training was interrupted after {len(losses)} passes.")
     best.restore()
     _check_weights(flow, settings)
-    if first is not None and best.score <= first:
-        _warn_of_no_gain(settings)
     flow.eval().zero_grad(set_to_none=True)
-    return Course(losses, [] if validation is None else found, best.score)
+    if validation is None:
+        _judge(flow, samples, None, stopped, settings)
+        return Course(losses, [], best.score)
+    _judge(flow, validation, first, stopped, settings)
+    return Course(losses, found, best.score)
 
 
-def _warn_of_no_gain(settings):
-    warn(
-        "No pass of the training scored higher on the validation samples than the "
-        "weights that it began with, which are kept. Where these are not good already, "
-        f"lower learning_rate_init={settings.learning_rate_init:g} or "
-        f"noise={settings.noise:g}.",
-        ConvergenceWarning,
-    )
+def _first_score(flow, samples, validation, settings):
+    """Score of the weights that the flow has, -inf where it has none that is finite.
 
-
-def _first_score(flow, validation, settings):
-    """Score of the weights that the flow has, -inf where it has none that is finite."""
+    None where there is nothing to validate; a flow that cannot score is refused anyway.
+    """
+    batch = samples[: settings.batch_size]
+    # What sets itself up by the first points that it sees, sees none that validate.
+    with _told(flow, batch.shape):
+        scores(flow, batch)
     if validation is None:
         return None
     score = _score(flow, validation, settings)
     return score if math.isfinite(score) else -np.inf
+
+
+def _normal_score(points, noise):
+    """Mean log density by a normal distribution of noisy standardised features."""
+    variance = 1 + noise**2
+    terms = (points**2).mean(axis=0) / variance + math.log(2 * math.pi * variance)
+    return -float(terms.sum()) / 2
+
+
+def _judge(flow, points, first, stopped, settings):
+    """Warn where a training went wrong, brought nothing, or was not at its end."""
+    rate, noise = settings.learning_rate_init, settings.noise
+    score, normal = _score(flow, points, settings), _normal_score(points, noise)
+    if score < normal - POOR:
+        warn(
+            f"The trained flow scores {score:.4g} on standardised features, less than "
+            f"a normal distribution for each, with {normal:.4g}. Lower "
+            f"learning_rate_init={rate:g}; where the score still rises, raise "
+            f"max_iter={settings.max_iter}.",
+            ConvergenceWarning,
+        )
+    elif first is not None and score <= first:
+        warn(
+            "No pass of the training scored higher on the validation samples than the "
+            "weights that it began with, which are kept. Where these are not good "
+            f"already, lower learning_rate_init={rate:g} or noise={noise:g}.",
+            ConvergenceWarning,
+        )
+    elif not stopped:
+        warn(
+            f"Training ended after max_iter={settings.max_iter} passes, before "
+            f"n_iter_no_change={settings.n_iter_no_change} of them brought nothing. "
+            "Raise max_iter, or fit again with warm_start=True.",
+            ConvergenceWarning,
+        )
 
 
 def _passes(flow, samples, validation, settings):
@@ -168,10 +207,10 @@ def _epoch(flow, optimizer, samples, settings):
     import torch
 
     flow.train()
-    order = torch.randperm(len(samples)).to(samples.device)
+    order = torch.randperm(len(samples), device="cpu").to(samples.device)
     n_batches = math.ceil(len(samples) / settings.batch_size)
     total = 0.0
-    # Batches of one size, as nearly as it goes: the last is not of a single sample.
+    # Batches of one size, as nearly as it goes: the last is not of a few samples.
     for rows in order.tensor_split(n_batches):
         batch = samples[rows]
         batch = batch + settings.noise * torch.randn_like(batch)
@@ -199,18 +238,25 @@ def _score(flow, validation, settings):
 
 
 @contextmanager
-def _told(flow, shape, settings):
-    """Errors on a batch name the flow, and what can be done."""
+def _told(flow, shape, settings=None):
+    """Errors on a batch name the flow, and what can be done before and in training."""
     try:
         yield
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        when, remedy = "before training", ""
+        if settings is not None:
+            when = "in training"
+            remedy = (
+                " Its weights may have left the range: lower "
+                f"learning_rate_init={settings.learning_rate_init:g}."
+            )
         raise ValueError(
-            f"flow={type(flow).__name__} raised {type(error).__name__} in training, on "
-            f"a tensor of shape {tuple(shape)}: {str(error).rstrip('.')}. It has to "
+            f"flow={type(flow).__name__} raised {type(error).__name__} {when}, on a "
+            f"tensor of shape {tuple(shape)}: {str(error).rstrip('.')}. It has to "
             f"score any finite points of {shape[1]} features, which are those of X "
-            "that vary, and to have a gradient. Where it has done so before, its "
-            "weights have left the range: lower "
-            f"learning_rate_init={settings.learning_rate_init:g}."
+            f"that vary, and to have a gradient.{remedy}"
         ) from error
 
 
@@ -251,12 +297,3 @@ def _check_weights(flow, settings):
     """No loss has been computed from what the last step made of the weights."""
     if any(p.isnan().any() for p in flow.parameters() if p.requires_grad):
         _checked(math.nan, settings)
-
-
-def _warn_of_the_end(settings):
-    warn(
-        f"Training ended after max_iter={settings.max_iter} passes, with the score "
-        f"still rising in the last n_iter_no_change={settings.n_iter_no_change}. Raise "
-        "max_iter, or fit again with warm_start=True.",
-        ConvergenceWarning,
-    )

@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import sys
+import threading
 import warnings
 
 import joblib
@@ -25,6 +26,7 @@ from skgengeo.density import (
     log_density,
     log_density_gradient,
 )
+from skgengeo.density._torch import stored
 
 from .._densities import is_analytic, state_of
 
@@ -35,6 +37,7 @@ pytestmark = [
     # Few epochs are enough to test most things.
     pytest.mark.filterwarnings("ignore:Training ended after max_iter"),
     pytest.mark.filterwarnings("ignore:No pass of the training"),
+    pytest.mark.filterwarnings("ignore:The trained flow scores"),
 ]
 
 KINDS = ["neural-spline", "masked-autoregressive"]
@@ -176,12 +179,12 @@ def test_far_points_have_finite_densities_and_gradients():
     np.testing.assert_allclose(log_density_gradient(density, far), expected)
 
 
-def test_rows_are_scored_in_batches_that_fit_the_memory(monkeypatch):
+def test_rows_are_scored_in_batches_that_fit_the_memory():
     density, X = small().fit(moons()), moons(1000, seed=1)
     together, gradients = density.score_samples(X), density.score_samples_gradient(X)
     sizes = []
 
-    def watched(module, args, kwargs=None):
+    def watched(module, args):
         sizes.append(1)
 
     density.flow_.register_forward_pre_hook(watched)
@@ -217,7 +220,7 @@ def test_samples_of_a_seed_repeat():
     assert density.sample().shape == (1, 2)
 
 
-def test_samples_are_drawn_in_batches_that_fit_the_memory(monkeypatch):
+def test_samples_are_drawn_in_batches_that_fit_the_memory():
     sizes = []
 
     class Noted(Gaussian):
@@ -275,6 +278,13 @@ def test_the_state_of_torch_is_left_alone():
     assert torch.get_num_threads() == n_threads
     assert torch.get_default_dtype() == torch.float32
     assert torch.is_grad_enabled()
+
+
+def test_weights_are_drawn_on_the_cpu_whatever_the_default_device():
+    density = small().fit(moons())
+    with torch.device("meta"):
+        flow = density._new_flow()
+    assert {parameter.device.type for parameter in flow.parameters()} == {"cpu"}
 
 
 def test_threads_repeat_too():
@@ -341,9 +351,10 @@ def test_some_samples_are_held_out(monkeypatch):
     X = moons(50)
     module = Watching(dtype=torch.float64)
     density = small(module, noise=0.0, max_iter=2, validation_fraction=0.3).fit(X)
-    trained, held_out = (
+    trained, scored = (
         {tuple(row) for row in Watching.seen[mode]} for mode in (True, False)
     )
+    held_out = scored - trained
     assert (len(trained), len(held_out)) == (35, 15)
     points = (X - density.mean_) / density.scale_
     assert trained | held_out == {tuple(row) for row in points}
@@ -497,7 +508,9 @@ def test_modules_that_keep_what_they_compute_are_trained_on():
     module, X = Keeping(), moons()
     module.log_prob(torch.zeros(2, 2))
     assert not module.kept.is_leaf
-    density = small(module, warm_start=True, early_stopping=False).fit(X)
+    density = small(module, warm_start=True).fit(X)
+    assert clone(density).flow.mean.tolist() == [0.5, 0.5]
+    density.flow_.log_prob(torch.zeros(2, 2))
     assert not density.flow_.kept.is_leaf
     assert density.fit(X).n_iter_ == 10
 
@@ -557,6 +570,122 @@ def test_rounding_is_no_variance():
         small().fit(X)
 
 
+def test_batches_are_of_one_size_and_weigh_what_they_hold():
+    seen = []
+
+    class Seen(Gaussian):
+        def log_prob(self, x):
+            if self.training:
+                seen.append(x.detach().numpy().copy())
+            return -x.mean(dim=1) + 0.0 * self.mean.sum()
+
+    params = {"noise": 0.0, "max_iter": 1, "early_stopping": False, "batch_size": 3}
+    density = small(Seen(), **params).fit(moons(10))
+    assert sorted(map(len, seen)) == [2, 2, 3, 3]
+    mean = np.mean([row.mean() for batch in seen for row in batch])
+    volume = np.log(density.scale_).sum()
+    assert density.loss_curve_[0] == pytest.approx(mean + volume, abs=1e-6)
+
+
+def test_the_smooth_flow_is_smooth():
+    """Its second derivative has no jumps, which ReLU would make of the first."""
+    density = small("masked-autoregressive", max_iter=20).fit(moons())
+    line = density.mean_ + density.scale_ * np.linspace(-2, 2, 4001)[:, None]
+    slopes = density.score_samples_gradient(line) * density.scale_
+    steps = np.diff(slopes, axis=0)
+    assert abs(np.diff(steps, axis=0)).max() < 0.1 * abs(steps).max()
+
+
+def test_a_module_may_begin_where_it_has_no_density():
+    class Far(Gaussian):
+        def log_prob(self, x):
+            lost = self.frozen.sum() * 0.0 if self.training else -torch.inf
+            steps = self.steps = getattr(self, "steps", 0) + self.training
+            return super().log_prob(x) + (lost if steps == 0 else 0.0)
+
+    density = small(Far()).fit(moons())
+    assert np.isfinite(density.best_validation_score_)
+    assert density.best_validation_score_ == max(density.validation_scores_)
+
+
+class ActNorm(Gaussian):
+    """Takes its units from the first points that it sees."""
+
+    seen = None
+
+    def log_prob(self, x):
+        self.seen = x.detach().clone() if self.seen is None else self.seen
+        return super().log_prob(x)
+
+
+def test_what_sets_itself_up_sees_no_validation_samples():
+    X = moons()
+    density = small(ActNorm()).fit(X)
+    first = density.flow_.seen.numpy() * density.scale_ + density.mean_
+    held = X[density._order[:12]]
+    assert abs(first[:, None] - held).max(axis=2).min() > 1e-6
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_flows_that_are_worse_than_a_normal_distribution_are_told(early_stopping):
+    far = Gaussian()
+    with torch.no_grad():
+        far.mean += 50.0  # standard deviations
+    X = moons(600)
+    params = {"early_stopping": early_stopping, "max_iter": 300, "noise": 1.0}
+    with pytest.warns(ConvergenceWarning, match="The trained flow scores -.* than a n"):
+        small(far, **params | {"max_iter": 2}).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        small(Gaussian(), **params).fit(X)
+
+
+def test_a_warm_start_holds_out_the_same_rows(monkeypatch):
+    held, score = [], FlowDensity._split
+
+    def split(self, X, rng):
+        samples, validation = score(self, X, rng)
+        held.append(validation)
+        return samples, validation
+
+    monkeypatch.setattr(FlowDensity, "_split", split)
+    X = moons()
+    density = small(warm_start=True, random_state=None).fit(X).fit(X).fit(moons(90))
+    np.testing.assert_array_equal(held[0], held[1])
+    assert len(held[2]) == 9
+    density.set_params(warm_start=False).fit(X)
+    assert not np.array_equal(held[3], held[0])
+
+
+OTHERS = {
+    "scale": lambda X: X * [1, 50],
+    "mean": lambda X: X - [0, 5],
+    "spread": lambda X: X * [1, 0.01] + [0, X[:, 1].mean()],
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_a_warm_start_in_other_units_is_told(other):
+    X = moons()
+    density = small(warm_start=True).fit(X)
+    density.fit(2 * X - X.mean(axis=0))
+    with pytest.warns(UserWarning, match=r"units of the first fit, but 1 of 2 .*\[1\]"):
+        density.fit(other(X))
+
+
+def test_a_warm_start_tells_of_features_that_were_constant():
+    constant = np.full((120, 1), 1e8 / 3)
+    X = np.hstack([moons(), constant])
+    with pytest.warns(UserWarning, match="are constant"):
+        density = small(warm_start=True).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        density.fit(X)
+    with pytest.warns(UserWarning, match=r"first fit, but 1 of 3 .*\[2\].*left out"):
+        density.fit(X + np.arange(120)[:, None] * [0, 0, 1])
+
+
 # A module of the user
 
 
@@ -564,6 +693,8 @@ MODULES = {
     "zuko": lambda: zuko.flows.NSF(2, transforms=1, hidden_features=(8,)),
     "float32": Gaussian,
     "float64": lambda: Gaussian(dtype=torch.float64),
+    "float16": lambda: Gaussian(dtype=torch.float16),
+    "bfloat16": lambda: Gaussian(dtype=torch.bfloat16),
     "a column": lambda: Gaussian(answer=lambda values: values[:, None]),
 }
 
@@ -619,9 +750,31 @@ def test_training_goes_on_from_the_weights_of_the_module():
     assert small(module).fit(moons()).loss_curve_[0] > 1000
 
 
+def of_nflows():
+    nflows = pytest.importorskip("nflows.flows")
+    return nflows.MaskedAutoregressiveFlow(2, 8, 2, 1)
+
+
+def of_normflows():
+    nf = pytest.importorskip("normflows")
+    net = nf.nets.MLP([1, 8, 8, 2])
+    flows = [nf.flows.AffineCouplingBlock(net), nf.flows.Permute(2, mode="swap")]
+    return nf.NormalizingFlow(nf.distributions.base.DiagGaussian(2), flows)
+
+
+@pytest.mark.parametrize("make", [of_nflows, of_normflows])
+def test_flows_of_other_libraries_are_trained_and_drawn_from(make):
+    X = moons()
+    density = small(make(), max_iter=20).fit(X)
+    assert density.loss_curve_[-1] < density.loss_curve_[0]
+    drawn = density.sample(500, random_state=0)
+    assert density.score(drawn) > density.score(X + 3 * X.std(axis=0))
+
+
 # Copies
 
 COPIES = {
+    "copy": copy.copy,
     "pickle": lambda density: pickle.loads(pickle.dumps(density)),
     "deepcopy": copy.deepcopy,
     "frozen clone": lambda density: clone(as_density(density)),
@@ -661,6 +814,27 @@ def test_what_is_read_can_be_trained_on():
     density = small(warm_start=True).fit(X)
     read = pickle.loads(pickle.dumps(density))
     assert read.fit(X).loss_curve_ == density.fit(X).loss_curve_
+
+
+def test_copies_are_made_between_scores():
+    threads, modes = [], []
+
+    class Copying(Gaussian):
+        def log_prob(self, x):
+            threads.append(threading.Thread(target=note_the_mode_of_a_copy))
+            threads[0].start()
+            # In vain, where the copy waits for the score.
+            threads[0].join(0.1)
+            return super().log_prob(x)
+
+    module = Copying()
+
+    def note_the_mode_of_a_copy():
+        modes.append(stored(module).training)
+
+    as_density(module).score_samples(moons())
+    threads[0].join()
+    assert modes == [True]
 
 
 # Among other estimators
@@ -709,7 +883,9 @@ def test_a_flow_that_raises_leaves_nothing_fitted():
     module, X = Raises(), moons()
     before = state_of(module)
     density = small(module)
-    with pytest.raises(ValueError, match=r"flow=Raises raised Runt.*no more"):
+    with pytest.raises(
+        ValueError, match=r"flow=Raises raised Runt.*no more.*ower learning_rate_init="
+    ):
         density.fit(X)
     assert state_of(module) == before
     assert module.calls == 0
@@ -767,13 +943,6 @@ def test_a_module_without_weights_is_refused():
         small(Gaussian().to("meta")).fit(moons())
 
 
-def test_what_a_large_learning_rate_makes_a_flow_raise_is_told():
-    with pytest.raises(
-        ValueError, match=r"Raises raised.*lower learning_rate_init=0.0"
-    ):
-        small(Raises()).fit(moons())
-
-
 class Rooted(Gaussian):
     """The root has no derivative at zero, where the loss is a number."""
 
@@ -805,21 +974,41 @@ def test_numbers_of_samples_that_are_none_are_refused(n_samples):
         density.sample(n_samples)
 
 
+DRAWS = {
+    "one": (lambda n: torch.zeros(2), r"\(2,\).*\(5, 2\)"),
+    "one row": (lambda n: torch.zeros(1, 2), r"\(1, 2\).*\(5, 2\)"),
+    "too many": (lambda n: torch.zeros(n + 1, 2), r"\(6, 2\).*\(5, 2\)"),
+}
+
+
+@pytest.mark.parametrize(("drawn", "shapes"), DRAWS.values(), ids=DRAWS)
+def test_draws_of_another_shape_are_refused(drawn, shapes):
+    class Draws(Gaussian):
+        def sample(self, n):
+            return drawn(n)
+
+    density = small(Draws()).fit(moons())
+    with pytest.raises(
+        ValueError, match=rf"flow=Draws: sample\(5\) returned.*{shapes}"
+    ):
+        density.sample(5)
+
+
+def test_draws_may_be_lists_beside_their_log_densities():
+    class Draws(Gaussian):
+        def sample(self, n):
+            # Of the mode, too.
+            return [[float(self.training), 0.0]] * n, torch.zeros(n)
+
+    density = small(Draws()).fit(moons())
+    np.testing.assert_allclose(density.sample(3), np.tile(density.mean_, (3, 1)))
+
+
 def test_a_module_without_trainable_parameters_is_refused():
     module = Gaussian()
     module.mean.requires_grad_(False)
     with pytest.raises(ValueError, match=r"flow=Gaussian has no.*pass it as the"):
         small(module).fit(moons())
-
-
-def test_a_module_that_cannot_draw_says_so():
-    module = Gaussian()
-    density = small(module).fit(moons())
-    density.flow_.__class__ = type(
-        "Mute", (Gaussian,), {"sample": property(lambda self: self.missing)}
-    )
-    with pytest.raises(AttributeError, match="flow=Mute has no method sample"):
-        density.sample(3)
 
 
 def test_what_is_no_module_is_refused():
@@ -831,9 +1020,9 @@ def test_what_is_no_module_is_refused():
         small(Parameters()).fit(moons())
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "nowhere", "meta"])
+@pytest.mark.parametrize("device", ["cuda:99", "nowhere", "meta", "mps", 0.5])
 def test_devices_that_are_missing_are_refused(device):
-    with pytest.raises(ValueError, match=f"device='{device}': .*Pass 'cpu', or 'auto'"):
+    with pytest.raises(ValueError, match=f"device={device!r}: .*Pass 'cpu', or"):
         small().set_params(device=device).fit(moons())
 
 
@@ -890,3 +1079,33 @@ def test_training_that_gains_nothing_is_told():
         warnings.simplefilter("error", ConvergenceWarning)
         warnings.filterwarnings("ignore", "Training ended")
         assert small(max_iter=20).fit(X).score(X) > lost.score(X)
+
+
+def test_a_module_of_another_width_is_told_without_a_hint_at_its_training():
+    flow = zuko.flows.NSF(3, transforms=1, hidden_features=(8,))
+    with pytest.raises(ValueError, match=r"before training.*points of 2 feat") as found:
+        small(flow).fit(moons())
+    assert "learning_rate" not in str(found.value)
+
+
+def test_devices_of_torch_are_taken():
+    density = small().set_params(device=torch.device("cpu"))
+    assert clone(density).fit(moons()).device_ == "cpu"
+
+
+def test_a_warm_start_is_of_one_class_not_of_one_name():
+    other = type("Gaussian", (Gaussian,), {"__module__": "elsewhere"})
+    density = small(Gaussian(), warm_start=True).fit(moons())
+    with pytest.raises(ValueError, match=r"Gaussian, and not of elsewhere.Gaussian"):
+        density.set_params(flow=other()).fit(moons())
+
+
+def test_memory_that_runs_out_is_told_as_it_is():
+    class Large(Gaussian):
+        def log_prob(self, x):
+            if self.training:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+            return super().log_prob(x)
+
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
+        small(Large()).fit(moons())

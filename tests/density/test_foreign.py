@@ -4,10 +4,12 @@ import copy
 import pickle
 import threading
 import warnings
+from functools import partial
 
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from scipy import stats
 from sklearn.base import clone
 
@@ -422,6 +424,30 @@ def test_a_module_that_returns_log_p():
     assert is_analytic(density, X)
 
 
+WRAPPED = {
+    "compiled": lambda torch, model: torch.compile(model, backend="eager"),
+    "parallel": lambda torch, model: torch.nn.DataParallel(model),
+    "scripted": lambda torch, model: torch.jit.trace(model, torch.zeros(3, 2)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_wrapped_modules_score_as_they_do(wrap):
+    torch = library("torch")
+    model, X = torch.nn.Linear(2, 1), points()
+    expected = log_density(as_density(model), X)
+    found = log_density(as_density(wrap(torch, model)), X)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_compiled_flow_is_the_flow():
+    flow, oracle = zuko_flow()
+    compiled = library("torch").compile(flow, backend="eager")
+    found = log_density(as_density(compiled), points())
+    np.testing.assert_allclose(found, oracle(points()), rtol=1e-5)
+
+
 def test_a_module_that_returns_something_else_is_refused():
     torch = library("torch")
 
@@ -468,7 +494,16 @@ def test_a_function_around_a_model_of_torch_is_told_of_arrays():
         log_density(as_density(lambda X: model.log_prob(X)), points())
 
 
-@pytest.mark.parametrize("wrapped", ["module", "attribute", "list"])
+class Called:
+    """Keeps a function, and not the module that it is of."""
+
+    def __init__(self, function):
+        self.log_prob = function
+
+
+@pytest.mark.parametrize(
+    "wrapped", ["module", "attribute", "list", "partial", "method"]
+)
 def test_modules_are_found_in_what_holds_them(wrapped):
     model, X = odd_flow(), points()
 
@@ -480,7 +515,13 @@ def test_modules_are_found_in_what_holds_them(wrapped):
             held = self.held[0] if isinstance(self.held, list) else self.held
             return held.log_prob(x)
 
-    held = {"module": model, "attribute": Holder(model), "list": Holder([model])}
+    held = {
+        "module": model,
+        "attribute": Holder(model),
+        "list": Holder([model]),
+        "partial": Holder(Called(partial(model.log_prob))),
+        "method": Holder(Called(model.log_prob)),
+    }
     density = as_density(held[wrapped])
     values = log_density(density, X)
     np.testing.assert_allclose(values, normal_log_density(X), rtol=1e-5)
@@ -540,6 +581,16 @@ def test_a_model_that_answers_feature_by_feature_is_refused():
             score(as_density(model), points())
 
 
+@pytest.mark.parametrize("shape", [(), (20, 2)])
+def test_answers_of_another_shape_are_refused_in_batches_too(shape):
+    model = odd_flow(lambda self, x, values: (values[:, None] + 0 * x)[: len(shape)])
+    with (
+        sklearn.config_context(working_memory=0.05),
+        pytest.raises(ValueError, match=r"Odd returned an array.*Reduce over the feat"),
+    ):
+        log_density(as_density(model), points(1000))
+
+
 @pytest.mark.parametrize("shape", [(), (1,)])
 def test_a_model_that_answers_for_all_points_at_once_is_refused(shape):
     model = odd_flow(lambda self, x, values: values.sum().reshape(shape))
@@ -564,12 +615,22 @@ def test_gradients_that_are_no_numbers_are_found_by_differences():
     np.testing.assert_allclose(gradient, -2 * X, atol=1e-9)
 
 
+def differentiating(self, x, values):
+    """As continuous flows do: the trace of a Jacobian is part of their log density."""
+    torch = library("torch")
+    with torch.enable_grad():
+        inner = (x + 0.0 * self.mean).requires_grad_()
+        (slope,) = torch.autograd.grad((inner**2).sum(), inner)
+    return values + 0.0 * slope.sum(dim=1)
+
+
 @pytest.mark.parametrize("mode", ["no_grad", "inference_mode"])
 def test_the_mode_of_the_caller_does_not_matter(mode):
     torch = library("torch")
-    density, X = as_density(odd_flow()), points()
+    density, X = as_density(odd_flow(differentiating)), points()
     with getattr(torch, mode)():
-        gradient = log_density_gradient(density, X)
+        values, gradient = log_density(density, X), log_density_gradient(density, X)
+    np.testing.assert_allclose(values, normal_log_density(X), rtol=1e-5)
     np.testing.assert_allclose(gradient, -X, rtol=1e-5)
 
 
@@ -578,6 +639,28 @@ def test_gradients_of_single_precision_are_exact():
     X = points() + 100.0
     gradient = log_density_gradient(as_density(odd_flow()), X)
     np.testing.assert_allclose(gradient, -X, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_gradients_of_half_precision(dtype):
+    model, X = odd_flow(dtype=getattr(library("torch"), dtype)), points()
+    np.testing.assert_allclose(log_density_gradient(as_density(model), X), -X, 0.01)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+@pytest.mark.parametrize("score", [log_density, log_density_gradient])
+def test_points_are_given_as_copies(score, writable):
+    def in_place(self, x, values):
+        with library("torch").no_grad():
+            x.sub_(0.5)
+        return values
+
+    X = points()
+    X.flags.writeable = writable
+    dtype = library("torch").float64
+    found = score(as_density(odd_flow(in_place, dtype=dtype)), X)
+    np.testing.assert_array_equal(X, points())
+    np.testing.assert_allclose(found, score(as_density(odd_flow(dtype=dtype)), X))
 
 
 def test_points_go_where_the_model_is():
@@ -600,8 +683,6 @@ def test_pickles_of_a_missing_device_are_read_on_the_cpu():
 
 
 def test_rows_are_scored_in_batches():
-    import sklearn
-
     library("torch")
     sizes = []
 
@@ -627,8 +708,8 @@ def test_batches_of_images_are_of_a_thousand():
         return values
 
     density = as_density(odd_flow(noted, n_features=784))
-    density.score_samples(np.zeros((3000, 784)))
-    assert sum(sizes) == 3000
+    log_density(density, np.zeros((30_000, 784), dtype=np.float32))
+    assert sum(sizes) == 30_000
     # The last has what is left.
     assert min(sizes[:-1]) >= 1000
 
