@@ -308,9 +308,10 @@ class GenerativeGeodesicDistance(
         refine : bool, default=False
             Relax the shortest paths to continuous geodesics, which are shorter: what
             :class:`GeodesicInterpolator` does. In a few features it takes some
-            milliseconds a pair, in fifty a tenth of a second, and far longer where a
-            slow density has no gradient: each is then made of ``2 * n_features + 1``
-            evaluations, which a method ``score_samples_gradient`` spares.
+            milliseconds a pair, in fifty a tenth of a second, and far longer under a
+            flow, or where a slow density has no gradient: each is then made of
+            ``2 * n_features + 1`` evaluations, which a method
+            ``score_samples_gradient`` spares.
 
         Returns
         -------

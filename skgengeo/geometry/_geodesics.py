@@ -383,8 +383,9 @@ def warn_of_lost(lengths, converged):
             f"{lost.sum()} of {len(lost)} curves (first: row {lost.argmax()}) have not "
             "converged: they are no longer than the paths in the graph, but may be "
             "shortened further. Use GeodesicInterpolator with more n_nodes, or with "
-            "more max_iter, or pass a smoother density, or one that varies less, as "
-            "TemperedDensity; where it has a score_samples_gradient of its own, check "
-            "that this is its gradient.",
+            "more max_iter, or pass a density that varies less, as TemperedDensity, "
+            "or a smoother one: the gradient of kernels with edges jumps there, and "
+            "that of a neural spline flow at its knots. Where it has a "
+            "score_samples_gradient of its own, check that this is its gradient.",
             ConvergenceWarning,
         )
