@@ -12,21 +12,11 @@ import numpy as np
 N_NEIGHBORS = 15
 N_CLUSTERS = 8
 BANDWIDTH = 0.5
+N_NEW = 1000
 # All pairs of so many samples; of more, the distances from some of them.
 MOST_PAIRS, N_SOURCES = 5000, 1000
-N_COMPARED = 200
 LAMS = tuple(np.geomspace(0.01, 10, 10))
 MILLISECOND = 1e-3
-
-
-def swiss_roll(n_samples, n_features):
-    """Rotated, with noise of 0.5 in every direction."""
-    from sklearn.datasets import make_swiss_roll
-
-    X, _ = make_swiss_roll(n_samples, random_state=0)
-    rng = np.random.default_rng(0)
-    directions, _ = np.linalg.qr(rng.normal(size=(n_features, n_features)))
-    return X @ directions[:3] + 0.5 * rng.normal(size=(n_samples, n_features))
 
 
 def mixture():
@@ -83,6 +73,29 @@ def spectral_clusters(X):
     ).fit(X)
 
 
+# New points, which are the last of the samples; the others have been fitted
+
+
+def geodesic_new_points(X):
+    from skgengeo import GenerativeGeodesicDistance
+
+    return transform_of_last(GenerativeGeodesicDistance(), X)
+
+
+def isomap_new_points(X):
+    from sklearn.manifold import Isomap
+
+    return transform_of_last(Isomap(n_neighbors=N_NEIGHBORS), X)
+
+
+def transform_of_last(model, X):
+    model.fit(X[:-N_NEW])
+    return lambda: model.transform(X[-N_NEW:])
+
+
+OF_NEW_POINTS = (geodesic_new_points, isomap_new_points)
+
+
 # Sums of kernels, at the samples themselves
 
 
@@ -109,9 +122,9 @@ def sklearn_kernels(X):
 
 
 def kernels_error(X):
-    """The largest difference, relative to 1 or to log p."""
-    theirs, own = sklearn_kernels(X)(), own_kernels_in_two(X)()
-    return float(np.max(np.abs(own - theirs) / np.maximum(1.0, np.abs(theirs))))
+    """The largest difference, relative to 1 or to log p, with one thread or two."""
+    theirs, found = sklearn_kernels(X)(), (own_kernels(X)(), own_kernels_in_two(X)())
+    return float(np.max(np.abs(found - theirs) / np.maximum(1.0, np.abs(theirs))))
 
 
 # Shortest paths: these take a graph instead of samples
@@ -133,10 +146,10 @@ def own_paths_in_two(graph):
     return own_paths(graph, n_jobs=2)
 
 
-def scipy_paths(graph, n_sources=None):
+def scipy_paths(graph):
     from scipy.sparse.csgraph import dijkstra
 
-    sources = sources_of(graph)[:n_sources]
+    sources = sources_of(graph)
     return lambda: dijkstra(graph, indices=sources)
 
 
@@ -153,9 +166,19 @@ def networkit_paths(graph):
 
 
 def paths_error(graph):
-    """The largest relative difference from scipy, over some of the sources."""
-    theirs = scipy_paths(graph, N_COMPARED)()
-    return relative_difference(own_paths_in_two(graph)()[:N_COMPARED], theirs)
+    """The largest relative difference from SciPy, with one thread or two."""
+    return difference_of_paths(graph, scipy_paths(graph)())
+
+
+def networkit_error(graph):
+    """The same from networkit."""
+    return difference_of_paths(graph, networkit_paths(graph)())
+
+
+def difference_of_paths(graph, theirs):
+    return max(
+        relative_difference(own_paths(graph, n_jobs)(), theirs) for n_jobs in (1, 2)
+    )
 
 
 def relative_difference(own, theirs):
@@ -165,7 +188,14 @@ def relative_difference(own, theirs):
     return float(np.max(off, initial=0.0))
 
 
-OF_GRAPHS = (own_paths, own_paths_in_two, scipy_paths, networkit_paths, paths_error)
+OF_GRAPHS = (
+    own_paths,
+    own_paths_in_two,
+    scipy_paths,
+    networkit_paths,
+    paths_error,
+    networkit_error,
+)
 
 
 def geodesic_graph(X):

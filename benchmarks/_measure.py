@@ -20,11 +20,14 @@ try:
 except ImportError:
     sys.exit("This benchmark runs on Linux and macOS: it needs the module resource.")
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",  # Apple's BLAS
+)
 ONE_THREAD = os.environ | dict.fromkeys(THREADS, "1")
 MIB = 2**20
-# Unit of ru_maxrss: KiB, but bytes on macOS.
-PEAK_UNIT = 1 if sys.platform == "darwin" else 2**10
 
 
 def apart(*arguments):
@@ -39,42 +42,47 @@ def apart(*arguments):
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-def medians(run, rows, repeats):
+def medians(run, rows, repeats, enough_seconds=np.inf):
     """Median figures of each row, whose runs take turns.
 
     Parameters
     ----------
     run : callable
-        Row -> figures by name.
+        Row -> figures by name, ``seconds`` among them.
     rows : sequence
         What to run.
     repeats : int
-        Runs of each.
+        Runs of each, at most.
+    enough_seconds : float, default=inf
+        A row is not run again once its runs have taken so many.
 
     Returns
     -------
     dict
         Row -> figures by name.
     """
-    runs = [{row: run(row) for row in rows} for _ in range(repeats)]
+    runs = {row: [] for row in rows}
+    for _ in range(repeats):
+        for row, found in runs.items():
+            if sum(figures["seconds"] for figures in found) < enough_seconds:
+                found.append(run(row))
+    return {row: _median_figures(found) for row, found in runs.items()}
+
+
+def _median_figures(found):
     return {
-        row: {
-            name: float(np.median([found[row][name] for found in runs]))
-            for name in runs[0][row]
-        }
-        for row in rows
+        name: float(np.median([figures[name] for figures in found]))
+        for name in found[0]
     }
 
 
-def measured(work, least_seconds=0.0):
-    """Seconds of some work, and the peak memory of this process at its first run.
+def measured(work):
+    """Seconds of some work, and the peak memory of this process meanwhile.
 
     Parameters
     ----------
     work : callable
         Without arguments.
-    least_seconds : float, default=0.0
-        Work is repeated until so many have gone by; the median run counts.
 
     Returns
     -------
@@ -84,11 +92,7 @@ def measured(work, least_seconds=0.0):
     """
     _forget_peak()
     before = Process().memory_info().rss / MIB
-    times = [seconds_of(work)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT / MIB
-    while sum(times) < least_seconds:
-        times.append(seconds_of(work))
-    seconds = float(np.median(times))
+    seconds, peak = seconds_of(work), _peak()
     return {"seconds": seconds, "MiB": peak, "beyond": peak - before}
 
 
@@ -104,3 +108,11 @@ def _forget_peak():
     """Linux can; elsewhere the peak of what was loaded before may count too."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak():
+    """In MiB. On Linux, ru_maxrss may be that of the process which started this one."""
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB  # in bytes
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 2**10 / MIB

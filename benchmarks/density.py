@@ -15,7 +15,7 @@ import argparse
 import warnings
 
 import numpy as np
-from _swiss_roll import noisy_swiss_roll
+from _swiss_roll import swiss_roll_and_truth
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 from sklearn.base import clone
@@ -103,7 +103,7 @@ def roll_table(seeds):
 
 def roll_scores(windows, noise, seed):
     """Correlation at each λ, and the log likelihood of unseen samples."""
-    X, truth = noisy_swiss_roll(N_ROLL, noise, seed)
+    X, truth = swiss_roll_and_truth(N_ROLL, noise, seed)
     true = pdist(truth)
     geodesic = GenerativeGeodesicDistance(TemperedDensity(windows), n_graph_neighbors=8)
     correlations = [

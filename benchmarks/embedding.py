@@ -33,7 +33,7 @@ import warnings
 from itertools import product
 
 import numpy as np
-from _swiss_roll import noisy_swiss_roll
+from _swiss_roll import swiss_roll_and_truth
 from phate import PHATE
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
@@ -139,7 +139,7 @@ def print_scores(name, scores):
 def rolls(n_samples, noise, n_seeds):
     """Samples, true coordinates and ranks of the true distances, of each seed."""
     for seed in range(n_seeds):
-        X, truth = noisy_swiss_roll(n_samples, noise, seed)
+        X, truth = swiss_roll_and_truth(n_samples, noise, seed)
         yield X, truth, rankdata(pdist(truth))
 
 
