@@ -70,7 +70,7 @@ doc: $(VENV)/.installed-doc ## Build the site in doc/_build/html, warnings as er
 		-b html -q -E -W --keep-going -n doc doc/_build/html
 	@echo "The site: doc/_build/html/index.html"
 
-bench: $(VENV)/.installed-bench ## Measure time and memory beside peers, most of an hour
+bench: $(VENV)/.installed-bench ## Measure time and memory beside peers, half an hour
 	$(ONE_THREAD) $(VENV)/bin/python benchmarks/speed.py --write doc/benchmarks.inc
 
 bench-quick: $(VENV)/.installed-test ## Count density evaluations and settled vertices

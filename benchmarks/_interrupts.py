@@ -32,8 +32,8 @@ N_LANDMARKS = 4000
 # Seconds after the start of the fit; the last when its graph is found in the cache.
 MOMENTS, MOMENTS_OF_PATHS = (0.5, 1.5, 3.0, 5.0), (0.5, 1.0)
 INTERRUPTED, SWALLOWED = 130, 131  # exit statuses
-# What joblib keeps: .gitignore, written directly, and what is written under another name
-# and then renamed.
+# What joblib keeps: .gitignore, which it writes directly, and what it writes under
+# another name and then renames.
 RESULT = "output.pkl"
 KEPT = (RESULT, "metadata.json", "func_code.py", ".gitignore")
 
