@@ -5,7 +5,6 @@ from typing import NamedTuple
 FEW, LARGE, MANY = 250, 5000, 20_000
 SIZES = (1250, 2500, LARGE)
 D_OF_GRAPHS = (3, 20)
-D_OF_INTERRUPTS = (3, 10)
 MODULES = ("skgengeo", "sklearn.manifold")
 PEERS = {
     "isomap": "Isomap.fit",

@@ -3,7 +3,7 @@
 A process fits in two threads, with a cache on disk, and gets the signal of Ctrl-C some
 time after it has begun. All that share a number of features share the cache: each finds
 what those before it have left. Then a fit goes to its end, and the last are interrupted
-when only the shortest paths are left to do. `speed.py` measures this with all else;
+in the shortest paths, which are never kept. `speed.py` measures this with all else;
 alone it takes three minutes:
 
     python benchmarks/_interrupts.py
@@ -18,19 +18,21 @@ from pathlib import Path
 
 import joblib
 from _cases import (
-    D_OF_INTERRUPTS,
     MANY,
     MOST_DIFFERENCE_OF_CACHE,
     MOST_SECONDS_TO_END,
 )
 from _jobs import relative_difference
-from _measure import ONE_THREAD
+from _measure import ONE_THREAD, seconds_of
 from _report import Promise, as_text, exit_if_missed, rows_of_promises
 from _swiss_roll import rotated_swiss_roll
 
 N_LANDMARKS = 4000
-# Seconds after the start of the fit; the last when its graph is found in the cache.
-MOMENTS, MOMENTS_OF_PATHS = (0.5, 1.5, 3.0, 5.0), (0.5, 1.0)
+# Seconds after the start of the fit, by the number of features.
+MOMENTS = {3: (0.5, 1.5, 3.0, 5.0), 10: (1.5, 5.0, 10.0, 15.0)}
+# The last, as parts of the time of a fit that finds in the cache what can be: it ends
+# with the shortest paths.
+PARTS = (0.7, 0.85)
 INTERRUPTED, SWALLOWED = 130, 131  # exit statuses
 # What joblib keeps: .gitignore, which it writes directly, and what it writes under
 # another name and then renames.
@@ -80,7 +82,7 @@ def seconds_to_end(n_features, folder, moment):
         seconds = time.perf_counter() - start
     told = {0: "the fit was done before", INTERRUPTED: f"ended in {seconds:.2f} s"}
     print(
-        f"  interrupt at {moment} s, d = {n_features}:",
+        f"  interrupt at {moment:.2f} s, d = {n_features}:",
         told.get(status, f"not ended by it, exit status {status}"),
         file=sys.stderr,
     )
@@ -110,19 +112,20 @@ def n_half_written(folder):
 
 def promises():
     """In `MANY` samples."""
-    for n_features in D_OF_INTERRUPTS:
+    for n_features, moments in MOMENTS.items():
         with tempfile.TemporaryDirectory() as folder:
-            yield from promises_of(n_features, folder)
+            yield from promises_of(n_features, moments, folder)
 
 
-def promises_of(n_features, folder):
+def promises_of(n_features, moments, folder):
     """Distances, whose fit without a cache takes long, in the fewest features alone."""
     where = f"interrupted fits, n_jobs=2, d = {n_features}, n = {MANY:,}"
     X = rotated_swiss_roll(MANY, n_features)
-    seconds = seconds_to_ends(n_features, folder, MOMENTS)
+    seconds = seconds_to_ends(n_features, folder, moments)
     n_whole, n_half = len(list(Path(folder).rglob(RESULT))), n_half_written(folder)
     cached = model(folder).fit(X).landmark_distances_
-    seconds += seconds_to_ends(n_features, folder, MOMENTS_OF_PATHS)
+    whole = seconds_of(lambda: model(folder).fit(X))
+    seconds += seconds_to_ends(n_features, folder, [part * whole for part in PARTS])
     # NaN keeps no promise: no fit was interrupted.
     longest = max(seconds, default=float("nan"))
     what = f"{where}: seconds to the end of the process, the longest of {len(seconds)}"
@@ -130,7 +133,7 @@ def promises_of(n_features, folder):
     what = f"{where}: results in their cache"
     yield Promise(what, n_whole, 1, at_least=True)
     yield Promise(f"{where}: half-written files in their cache", n_half, 0)
-    if n_features == min(D_OF_INTERRUPTS):
+    if n_features == min(MOMENTS):
         anew = model().fit(X).landmark_distances_
         what = f"{where}: largest relative difference, their cache and none"
         off = relative_difference(cached, anew)

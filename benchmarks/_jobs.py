@@ -1,8 +1,8 @@
 """What `speed.py` measures: ours and the peers', on the same samples.
 
 A job takes samples, or a graph of them, and gives a function without arguments, which
-does the work; what is set up before is not measured. A process loads only what its job
-needs.
+does the work; what is set up before is not measured. Each loads what it needs, so that
+no process loads the peers of another.
 """
 
 import time
