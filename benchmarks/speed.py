@@ -167,7 +167,7 @@ def parsed():
 
 def compare(path, repeats):
     """Measure all, print the tables, and write them where asked; all promises."""
-    print("Measuring, ten minutes for each run:", file=sys.stderr)
+    print("Measuring, up to ten minutes for each run:", file=sys.stderr)
     figures = measure_all(repeats)
     head, rows = machine(repeats, ENOUGH_SECONDS), rows_of_figures(figures)
     promises = all_promises(figures)
