@@ -17,6 +17,7 @@ from ._base import (
     check_square_fits,
     choose_landmarks,
 )
+from ._batching import row_batches
 from ._compat import Interval, StrOptions
 from ._fitting import afresh
 from ._floats import in_range
@@ -24,6 +25,8 @@ from ._warnings import warn
 from .geometry._geodesics import refined_lengths
 from .geometry._shortest_paths import Seeds, pairs_of_nearest, through_seeds
 
+# Rows of landmark distances that are transposed at a time.
+TRANSPOSED = 512
 DENSE_REMEDY = (
     "Pass n_landmarks for distances to a few samples, take "
     "GeodesicNeighborsTransformer for those to the nearest alone, ask distance_matrix "
@@ -476,7 +479,11 @@ class GenerativeGeodesicDistance(
             graph.n_vertices, len(self.landmarks_), np.float64, DENSE_REMEDY
         )
         found = graph.distances_from(Seeds.at(self.landmarks_))
-        return np.ascontiguousarray(found.T)
+        result = np.empty(found.shape[::-1])
+        # In pieces, between which an interrupt is heard.
+        for rows in row_batches(len(result), size=TRANSPOSED):
+            result[rows] = found[:, rows].T
+        return result
 
     def _check_indices(self, indices):
         indices = np.atleast_1d(indices)

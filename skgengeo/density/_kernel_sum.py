@@ -18,8 +18,9 @@ from scipy.spatial import cKDTree
 
 from .._batching import row_batches
 
-# Points that are summed together.
-TILE = 32
+# Points that are summed together: the most, and the least, of kernels with so many
+# factors that few of them make a product, or without any.
+TILE, LEAST_TILE, KERNELS = 64, 32, 8
 # Of so few kernels the points are summed in their own order.
 FEW, LONG_TILE = 64, 256
 # Points summed between two chances to be interrupted: whole tiles.
@@ -63,14 +64,21 @@ def log_sum(X, blocks, rtol, *, gradient=False):
     n_kernels = np.count_nonzero(blocks[2][2] > -np.inf)
     # Points in the order of a tree, so that those of a tile lie together.
     few = n_kernels <= FEW
-    order = slice(None) if few else cKDTree(X, leafsize=TILE).indices
+    order = slice(None) if few else cKDTree(X, leafsize=LEAST_TILE).indices
     X, found = X[order], np.empty(len(X))
     slopes = np.empty((len(X) if gradient else 0, X.shape[1]))
-    size, log_share = LONG_TILE if few else TILE, math.log(rtol / n_kernels)
+    size, log_share = LONG_TILE if few else _tile(blocks), math.log(rtol / n_kernels)
     for rows in row_batches(len(X), size=INTERRUPT):
         _log_sum(X[rows], size, *blocks, log_share, found[rows], slopes[rows])
     out = _in_order(found, order)
     return (out, _in_order(slopes, order)) if gradient else out
+
+
+def _tile(blocks):
+    n_factors = math.prod(blocks[0][1].shape[2:])
+    if n_factors == 0:
+        return LEAST_TILE
+    return min(TILE, max(LEAST_TILE, PRODUCTS // (KERNELS * n_factors)))
 
 
 def _in_order(values, order):

@@ -657,9 +657,9 @@ def test_a_warm_start_holds_out_the_same_rows(monkeypatch):
 
 
 OTHERS = {
-    "scale": lambda X: X * [1, 50],
     "mean": lambda X: X - [0, 5],
-    "spread": lambda X: X * [1, 0.01] + [0, X[:, 1].mean()],
+    "wider": lambda X: X + (X - X.mean(axis=0)) * [0, 50],
+    "narrower": lambda X: X - (X - X.mean(axis=0)) * [0, 0.99],
 }
 
 
