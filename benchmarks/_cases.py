@@ -67,7 +67,7 @@ ROWS = [
     Row("MDS", 3, "geodesic_mds", "isomap"),
     Row("clusters", 3, "geodesic_clusters", "spectral_clusters"),
     Row("kernels", 3, "own_kernels", "sklearn_kernels"),
-    Row("kernels, n_jobs=2", 3, "own_kernels_in_two", "sklearn_kernels", (LARGE,), 8),
+    Row("kernels, n_jobs=2", 3, "own_kernels_in_two", "sklearn_kernels", (MANY,), 8),
     Row("all pairs", 3, ONE, "networkit_paths"),
 ]
 for d in D_OF_GRAPHS:
@@ -87,7 +87,7 @@ SWEEPS = [
     ),
 ]
 CHECKS = [
-    Check("kernels, ours and KernelDensity's", Case("kernels_error", LARGE, 3), 1e-10),
+    Check("kernels, ours and KernelDensity's", Case("kernels_error", MANY, 3), 1e-10),
     Check(
         "shortest paths, ours and networkit's",
         Case("networkit_error", SIZES[0], 3),

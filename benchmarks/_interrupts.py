@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import joblib
@@ -34,6 +35,8 @@ MOMENTS = {3: (0.5, 1.5, 3.0, 5.0), 10: (1.5, 5.0, 10.0, 15.0)}
 # with the shortest paths.
 PARTS = (0.7, 0.85)
 INTERRUPTED, SWALLOWED = 130, 131  # exit statuses
+# Seconds after which a fit is taken for one that goes on.
+PATIENCE = 60
 # What joblib keeps: .gitignore, which it writes directly, and what it writes under
 # another name and then renames.
 RESULT = "output.pkl"
@@ -78,6 +81,9 @@ def seconds_to_end(n_features, folder, moment):
         time.sleep(moment)
         start = time.perf_counter()
         process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
+        process.kill()  # where it has not ended
         status = process.wait()
         seconds = time.perf_counter() - start
     told = {0: "the fit was done before", INTERRUPTED: f"ended in {seconds:.2f} s"}

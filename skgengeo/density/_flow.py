@@ -36,9 +36,10 @@ from ._training import Settings, train
 FLOWS = {"neural-spline": ("NSF", "ReLU"), "masked-autoregressive": ("MAF", "Tanh")}
 # A standard deviation of so many roundings of the mean is none.
 ROUNDING = 10
+MOST_SEED = np.iinfo(np.int32).max
 # Means so many standard deviations away, or standard deviations so many times as large
 # or small, are those of other units.
-OTHER_UNITS = 10
+OTHER_UNITS = 3
 
 
 class FlowDensity(ScoresByMean, BaseEstimator):
@@ -86,7 +87,10 @@ default="neural-spline"
     warm_start : bool, default=False
         Train the flow of the last fit on, in its units. It has to be of the same name
         and sizes, or a module of the same class, whose weights are not looked at again.
-        Of as many samples as before, the same rows are held out.
+        Of as many samples as before, and with the same `validation_fraction`, the same
+        rows are held out. It warns where the mean of a feature is more than three
+        standard deviations from that of the first fit, or its standard deviation is
+        more than three times as large or small.
     device : str or torch.device, default="auto"
         Where to train and to score, such as "cpu" or "cuda". "auto" takes CUDA where
         there is some.
@@ -268,7 +272,9 @@ default="neural-spline"
         else:
             self._start(X)
         samples, validation = self._split(X, rng)
-        with seeded(device, _seed(rng)), differentiable():
+        # Noise and batches anew in each fit, also of one seed.
+        seed = (_seed(rng) + self.n_iter_) % MOST_SEED
+        with seeded(device, seed), differentiable():
             # The last fit stays as it is, should this one fail.
             self.flow_ = copied(self.flow_ if further else self._new_flow()).to(device)
             self._train(samples, validation)
@@ -293,7 +299,7 @@ default="neural-spline"
                 "leaves no samples to train on. Pass a smaller one, more samples, or "
                 "early_stopping=False."
             )
-        # What a warm start validates by has not been trained on.
+        # A warm start does not validate by what has been trained on.
         if len(self._order) != len(X):
             self._order = rng.permutation(len(X))
         return X[self._order[n_validation:]], X[self._order[:n_validation]]
@@ -331,27 +337,33 @@ default="neural-spline"
         other = (now > OTHER_UNITS * before) | (before > OTHER_UNITS * now)
         found = np.flatnonzero(far | other)
         if len(found):
+            a = found[0]
             warn(
                 "warm_start=True trains on in the units of the first fit, but "
-                f"{len(found)} of {X.shape[1]} features have means or standard "
-                f"deviations unlike those now: {np.array2string(found, threshold=6)}. "
-                "Features that were constant then are left out. Pass samples alike, or "
-                "warm_start=False to begin anew."
+                f"{len(found)} of {X.shape[1]} features are unlike those then: "
+                f"{np.array2string(found, threshold=6)}. Feature {a} has mean "
+                f"{X[:, a].mean():.4g} and standard deviation {X[:, a].std():.4g}, and "
+                f"had {self.mean_[a]:.4g} and {self.scale_[a]:.4g}. Features that were "
+                "constant then are left out. Pass samples alike, or warm_start=False "
+                "to begin anew."
             )
 
     def _parts(self):
         """What makes a flow: its name and sizes, or the class of a module."""
         if not isinstance(self.flow, str):
             kind = type(self.flow)
-            return f"{kind.__module__}.{kind.__qualname__}"
-        return self.flow, self.n_transforms, tuple(self.hidden_features)
+            return f"a {kind.__module__}.{kind.__qualname__}"
+        return (
+            f"flow={self.flow!r}, n_transforms={self.n_transforms}, "
+            f"hidden_features={tuple(self.hidden_features)}"
+        )
 
     def _check_same_flow(self):
         """Raise where a warm start would go on with another flow than it is set to."""
         if self._parts() != self._architecture:
             raise ValueError(
-                "warm_start=True trains the flow of the last fit on, which was of "
-                f"{self._architecture}, and not of {self._parts()}. Set these back, or "
+                "warm_start=True trains the flow of the last fit on, which was "
+                f"{self._architecture}, and not {self._parts()}. Set these back, or "
                 "warm_start=False to begin anew."
             )
 
@@ -499,7 +511,7 @@ default="neural-spline"
 
 
 def _seed(rng):
-    return rng.randint(np.iinfo(np.int32).max)
+    return rng.randint(MOST_SEED)
 
 
 def _rounding(mean):

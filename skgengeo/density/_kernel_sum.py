@@ -18,9 +18,9 @@ from scipy.spatial import cKDTree
 
 from .._batching import row_batches
 
-# Points that are summed together: the most, and the least, of kernels with so many
-# factors that few of them make a product, or without any.
-TILE, LEAST_TILE, KERNELS = 64, 32, 8
+# Points that are summed together. They are fewer, down to the least, where a product
+# with them would hold fewer kernels than these.
+TILE, LEAST_TILE, LEAST_KERNELS = 64, 32, 8
 # Of so few kernels the points are summed in their own order.
 FEW, LONG_TILE = 64, 256
 # Points summed between two chances to be interrupted: whole tiles.
@@ -75,10 +75,11 @@ def log_sum(X, blocks, rtol, *, gradient=False):
 
 
 def _tile(blocks):
+    """Points that are summed together."""
     n_factors = math.prod(blocks[0][1].shape[2:])
     if n_factors == 0:
         return LEAST_TILE
-    return min(TILE, max(LEAST_TILE, PRODUCTS // (KERNELS * n_factors)))
+    return min(TILE, max(LEAST_TILE, PRODUCTS // (LEAST_KERNELS * n_factors)))
 
 
 def _in_order(values, order):

@@ -236,6 +236,7 @@ def _checked_scores(density, function, X, first_row):
             f"{first_row + row} ({bad.sum()} of {len(bad)} rows are NaN or +inf), at "
             "the point "
             f"{np.array2string(X[row], threshold=6)}. A log density is finite, or "
-            "-inf outside the support: widen its kernel, or add to its covariances."
+            "-inf outside the support: widen its kernel, or add to its covariances, or "
+            "train a flow with more noise."
         )
     return values

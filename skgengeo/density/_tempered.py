@@ -214,7 +214,7 @@ def middle_neighbors(X, rows):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        The samples.
+        The samples, each one once.
     rows : ndarray of int
         Samples whose neighbour is asked for.
 
@@ -224,6 +224,6 @@ def middle_neighbors(X, rows):
         A sample for each of the rows, another one unless there is only one.
     """
     rank = (int(np.ceil(np.log2(len(X)))) + 1) // 2
-    # The first is the sample itself, or a copy of it.
+    # The first is the sample itself.
     nearest = NearestNeighbors(n_neighbors=rank + 1).fit(X)
     return nearest.kneighbors(X[rows], return_distance=False)[:, rank]

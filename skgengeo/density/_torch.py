@@ -264,10 +264,10 @@ def _drawn(model, n_samples, n_features):
     import torch
 
     distribution = _distribution(model)
+    name = type(distribution).__name__
     if not hasattr(distribution, "sample"):
         raise AttributeError(
-            f"flow={type(distribution).__name__} has no method sample. Give it one, or "
-            "take a flow that has."
+            f"flow={name} has no method sample. Give it one, or take a flow that has."
         )
     is_own = isinstance(distribution, torch.distributions.Distribution)
     found = distribution.sample((n_samples,) if is_own else n_samples)
@@ -275,16 +275,26 @@ def _drawn(model, n_samples, n_features):
     points = torch.as_tensor(found[0] if isinstance(found, tuple) else found)
     if points.shape != (n_samples, n_features):
         raise ValueError(
-            f"flow={type(distribution).__name__}: sample({n_samples}) returned a "
-            f"tensor of shape {tuple(points.shape)}; it has to be of shape "
-            f"{(n_samples, n_features)}, a row for each sample."
+            f"flow={name}: sample({n_samples}) returned a tensor of shape "
+            f"{tuple(points.shape)}; it has to be of shape {(n_samples, n_features)}, "
+            "a row for each sample."
+        )
+    if not torch.isfinite(points).all():
+        raise ValueError(
+            f"flow={name}: sample({n_samples}) returned numbers that are not finite. "
+            "Its weights may be so, or its inverse be left by points far out."
         )
     return points.cpu().double().numpy()
 
 
 def _distribution(model):
     """What has log_prob, or the module itself, which takes points."""
-    if hasattr(model, "log_prob") or _wants_arguments(_unwrapped(model).forward):
+    if hasattr(model, "log_prob"):
+        return model
+    inner = _unwrapped(model)
+    if hasattr(inner, "log_prob"):
+        return inner
+    if _wants_arguments(inner.forward):
         return model
     found = model()
     if not hasattr(found, "log_prob"):
@@ -300,9 +310,13 @@ def _unwrapped(module):
     """The module within a compiled one or one for several devices, which hide it."""
     import torch
 
-    if isinstance(module, torch.nn.DataParallel):
-        return module.module
-    return getattr(module, "_orig_mod", module)
+    while True:
+        if isinstance(module, torch.nn.DataParallel):
+            module = module.module
+        elif hasattr(module, "_orig_mod"):
+            module = module._orig_mod
+        else:
+            return module
 
 
 def _wants_arguments(function):
@@ -354,6 +368,7 @@ def points_for(model, X):
 
     floating = (tensor for tensor in _tensors(model) if tensor.is_floating_point())
     like = next(floating, torch.empty(0, dtype=torch.float64))
+    X = np.ascontiguousarray(X)  # torch has no negative strides
     return torch.tensor(X, dtype=like.dtype, device=like.device)
 
 
@@ -385,7 +400,7 @@ def device_named(name):
         return number.device
     except Exception as error:
         # Of the first sentence: tables of what torch has for which device may follow.
-        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
+        reason = str(error).partition("\n")[0].split(". ")[0].rstrip(".")
         raise ValueError(
             f"device={name!r}: {reason}. Pass 'cpu', or 'auto' for CUDA where there is "
             "some."
@@ -490,10 +505,21 @@ def copied(module):
     -------
     torch.nn.Module
         A deep copy.
+
+    Raises
+    ------
+    TypeError
+        Where there is none, as of what holds a lock or a file.
     """
     computed = [tensor for tensor in _computed(module) if not tensor.is_leaf]
-    with MODE_LOCK:
-        return copy.deepcopy(module, {id(t): t.detach().clone() for t in computed})
+    try:
+        with MODE_LOCK:
+            return copy.deepcopy(module, {id(t): t.detach().clone() for t in computed})
+    except Exception as error:
+        raise TypeError(
+            f"flow={type(module).__name__} cannot be copied: {error}. It is the copy "
+            "that is trained: take out what has none."
+        ) from error
 
 
 def _computed(model):

@@ -95,10 +95,11 @@ def train(flow, samples, validation, settings):
     ValueError
         Where the flow cannot be trained, or its loss or its score is no number.
     """
-    first = _first_score(flow, samples, validation, settings)
+    points = points_for(flow, samples)
+    first = _first_score(flow, points, validation, settings)
     losses, found, stopped = [], [], True
     best = _Best(flow, settings.tol, first)
-    passes = _passes(flow, points_for(flow, samples), validation, settings)
+    passes = _passes(flow, points, validation, settings)
     try:
         with closing(passes):
             for loss, score in passes:
@@ -109,33 +110,47 @@ def train(flow, samples, validation, settings):
                     break
             else:
                 stopped = False
+        best.restore()
+        _judge(flow, samples, validation, (first, best.score), stopped, settings)
     except KeyboardInterrupt:
         if not losses:
             raise
+        best.restore()
         warn(f"Training was interrupted after {len(losses)} passes.")
-    best.restore()
     _check_weights(flow, settings)
     flow.eval().zero_grad(set_to_none=True)
-    if validation is None:
-        _judge(flow, samples, None, stopped, settings)
-        return Course(losses, [], best.score)
-    _judge(flow, validation, first, stopped, settings)
-    return Course(losses, found, best.score)
+    return Course(losses, [] if validation is None else found, best.score)
 
 
-def _first_score(flow, samples, validation, settings):
+def _first_score(flow, points, validation, settings):
     """Score of the weights that the flow has, -inf where it has none that is finite.
 
     None where there is nothing to validate; a flow that cannot score is refused anyway.
     """
-    batch = samples[: settings.batch_size]
-    # What sets itself up by the first points that it sees, sees none that validate.
-    with _told(flow, batch.shape):
-        scores(flow, batch)
+    _score_first_batch(flow, points, settings)
     if validation is None:
         return None
-    score = _score(flow, validation, settings)
+    score = _score(flow, validation)
     return score if math.isfinite(score) else -np.inf
+
+
+def _score_first_batch(flow, points, settings):
+    """Score what the training begins with, and refuse what is not finite.
+
+    So that what sets itself up by the first points that it sees, sees none that
+    validate. The random numbers of the training stay as they are.
+    """
+    import torch
+
+    cuda = [points.device] if points.is_cuda else []
+    with torch.random.fork_rng(cuda):
+        batch = next(_batches(points, settings)).cpu().double().numpy()
+    if not math.isfinite(_score(flow, batch)):
+        raise ValueError(
+            f"flow={type(flow).__name__} has log densities of samples that are not "
+            "finite, before training. Check its weights, its support and its "
+            "precision: features are standardised."
+        )
 
 
 def _normal_score(points, noise):
@@ -145,10 +160,14 @@ def _normal_score(points, noise):
     return -float(terms.sum()) / 2
 
 
-def _judge(flow, points, first, stopped, settings):
+def _judge(flow, samples, validation, first_and_best, stopped, settings):
     """Warn where a training went wrong, brought nothing, or was not at its end."""
     rate, noise = settings.learning_rate_init, settings.noise
-    score, normal = _score(flow, points, settings), _normal_score(points, noise)
+    first, score = first_and_best
+    held = validation
+    if validation is None:
+        held, score = samples, _checked(_score(flow, samples, settings), settings)
+    normal = _normal_score(held, noise)
     if score < normal - POOR:
         warn(
             f"The trained flow scores {score:.4g} on standardised features, less than "
@@ -157,17 +176,19 @@ def _judge(flow, points, first, stopped, settings):
             f"max_iter={settings.max_iter}.",
             ConvergenceWarning,
         )
-    elif first is not None and score <= first:
+    elif first is not None and score <= first + settings.tol:
         warn(
-            "No pass of the training scored higher on the validation samples than the "
-            "weights that it began with, which are kept. Where these are not good "
-            f"already, lower learning_rate_init={rate:g} or noise={noise:g}.",
+            f"The training gained no more than tol={settings.tol:g}: the flow scores "
+            f"{score:.4g} on the {len(held)} validation samples, and scored "
+            f"{first:.4g} before. Where that was not good already, raise "
+            f"learning_rate_init={rate:g} if loss_curve_ hardly falls, or lower it if "
+            "it jumps; a larger validation_fraction tells more.",
             ConvergenceWarning,
         )
     elif not stopped:
         warn(
             f"Training ended after max_iter={settings.max_iter} passes, before "
-            f"n_iter_no_change={settings.n_iter_no_change} of them brought nothing. "
+            f"n_iter_no_change={settings.n_iter_no_change} in a row brought nothing. "
             "Raise max_iter, or fit again with warm_start=True.",
             ConvergenceWarning,
         )
@@ -204,16 +225,9 @@ def _optimizer(flow, settings):
 
 def _epoch(flow, optimizer, samples, settings):
     """Mean loss of a pass over the samples."""
-    import torch
-
     flow.train()
-    order = torch.randperm(len(samples), device="cpu").to(samples.device)
-    n_batches = math.ceil(len(samples) / settings.batch_size)
     total = 0.0
-    # Batches of one size, as nearly as it goes: the last is not of a few samples.
-    for rows in order.tensor_split(n_batches):
-        batch = samples[rows]
-        batch = batch + settings.noise * torch.randn_like(batch)
+    for batch in _batches(samples, settings):
         loss = _loss(flow, batch, settings)
         value = -_checked(-loss.item(), settings)
         with _told(flow, batch.shape, settings):
@@ -224,6 +238,18 @@ def _epoch(flow, optimizer, samples, settings):
     return total / len(samples)
 
 
+def _batches(samples, settings):
+    """Random batches of all samples, with noise."""
+    import torch
+
+    order = torch.randperm(len(samples), device="cpu").to(samples.device)
+    n_batches = math.ceil(len(samples) / settings.batch_size)
+    # Of one size, as nearly as it goes: the last is not of a few samples.
+    for rows in order.tensor_split(n_batches):
+        batch = samples[rows]
+        yield batch + settings.noise * torch.randn_like(batch)
+
+
 def _loss(flow, batch, settings):
     with _told(flow, batch.shape, settings):
         values = log_prob(flow, batch)
@@ -231,10 +257,10 @@ def _loss(flow, batch, settings):
     return -values.mean()
 
 
-def _score(flow, validation, settings):
-    """Mean log density of the validation samples."""
-    with _told(flow, validation.shape, settings):
-        return float(scores(flow, validation).mean())
+def _score(flow, points, settings=None):
+    """Mean log density of points, before the training or, with its settings, in it."""
+    with _told(flow, points.shape, settings):
+        return float(scores(flow, points).mean())
 
 
 @contextmanager

@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.deep,
     # Few epochs are enough to test most things.
     pytest.mark.filterwarnings("ignore:Training ended after max_iter"),
-    pytest.mark.filterwarnings("ignore:No pass of the training"),
+    pytest.mark.filterwarnings("ignore:The training gained no more"),
     pytest.mark.filterwarnings("ignore:The trained flow scores"),
 ]
 
@@ -366,7 +366,9 @@ def test_noise_is_that_of_each_pass(monkeypatch):
     density = small(Watching(dtype=torch.float64), noise=0.1, max_iter=2)
     points = (X - density.fit(X).mean_) / density.scale_
     trained, held_out = (np.array(Watching.seen[mode]) for mode in (True, False))
-    assert {tuple(row) for row in held_out} < {tuple(row) for row in points}
+    # Beside the first batch of the training.
+    found = {tuple(row) for row in held_out} & {tuple(row) for row in points}
+    assert len(found) == 200
     assert len(np.unique(trained, axis=0)) == len(trained) == 3600
     variance = points.var(axis=0) + 0.1**2
     np.testing.assert_allclose(trained.var(axis=0), variance, rtol=0.02)
@@ -600,7 +602,8 @@ def test_a_module_may_begin_where_it_has_no_density():
     class Far(Gaussian):
         def log_prob(self, x):
             self.steps = getattr(self, "steps", 0) + self.training
-            return super().log_prob(x) + (0.0 if self.steps else torch.nan)
+            lost = len(x) == 12 and not self.steps  # the validation samples
+            return super().log_prob(x) + (torch.nan if lost else 0.0)
 
     density = small(Far()).fit(moons())
     assert np.isfinite(density.best_validation_score_)
@@ -640,10 +643,10 @@ def test_flows_that_are_worse_than_a_normal_distribution_are_told(early_stopping
 
 
 def test_a_warm_start_holds_out_the_same_rows(monkeypatch):
-    held, score = [], FlowDensity._split
+    held, as_it_is = [], FlowDensity._split
 
     def split(self, X, rng):
-        samples, validation = score(self, X, rng)
+        samples, validation = as_it_is(self, X, rng)
         held.append(validation)
         return samples, validation
 
@@ -900,9 +903,13 @@ ANSWERS = {
     "detached": (lambda values: values.detach(), "detached.*Take out detach"),
     "nan": (
         lambda values: values * float("nan"),
-        r"became nan.*Lower learning_rate_init=0.01",
+        "flow=Gaussian has log densities.*not finite, before training. Check its wei",
     ),
-    "infinite": (lambda values: values + float("inf"), "became inf in training"),
+    "infinite": (lambda values: values + float("inf"), "not finite, before training"),
+    "infinite once": (
+        lambda values: values + (float("inf") if values.requires_grad else 0.0),
+        r"became inf in training. Lower learning_rate_init=0.01",
+    ),
     "a list": (lambda values: values.tolist(), "returned a list.*by a tensor alone"),
 }
 
@@ -977,19 +984,18 @@ DRAWS = {
     "one": (lambda n: torch.zeros(2), r"\(2,\).*\(5, 2\)"),
     "one row": (lambda n: torch.zeros(1, 2), r"\(1, 2\).*\(5, 2\)"),
     "too many": (lambda n: torch.zeros(n + 1, 2), r"\(6, 2\).*\(5, 2\)"),
+    "nan": (lambda n: torch.full((n, 2), torch.nan), "not finite"),
 }
 
 
-@pytest.mark.parametrize(("drawn", "shapes"), DRAWS.values(), ids=DRAWS)
-def test_draws_of_another_shape_are_refused(drawn, shapes):
+@pytest.mark.parametrize(("drawn", "told"), DRAWS.values(), ids=DRAWS)
+def test_draws_that_are_none_are_refused(drawn, told):
     class Draws(Gaussian):
         def sample(self, n):
             return drawn(n)
 
     density = small(Draws()).fit(moons())
-    with pytest.raises(
-        ValueError, match=rf"flow=Draws: sample\(5\) returned.*{shapes}"
-    ):
+    with pytest.raises(ValueError, match=rf"flow=Draws: sample\(5\) returned.*{told}"):
         density.sample(5)
 
 
@@ -1023,6 +1029,8 @@ def test_what_is_no_module_is_refused():
 
 @pytest.mark.parametrize("device", ["cuda:99", "nowhere", "meta", "mps", 0.5])
 def test_devices_that_are_missing_are_refused(device):
+    if device == "mps" and torch.backends.mps.is_available():
+        pytest.skip("This device is there.")
     with pytest.raises(ValueError, match=f"device={device!r}: .*Pass 'cpu', or"):
         small().set_params(device=device).fit(moons())
 
@@ -1073,9 +1081,12 @@ def test_a_warm_start_goes_on_with_the_same_flow_alone(other):
 
 def test_training_that_gains_nothing_is_told():
     X = moons()
-    with pytest.warns(ConvergenceWarning, match="No pass .* learning_rate_init=1e.06"):
+    told = r"no more than tol=0.0001.*{}.*12 validation.*before.*learning_rate_init={}"
+    with pytest.warns(ConvergenceWarning, match=told.format("-", "1e.06")):
         lost = small(learning_rate_init=1e6).fit(X)
     assert max(lost.validation_scores_) <= lost.best_validation_score_
+    with pytest.warns(ConvergenceWarning, match=told.format("-", "1e-09")):
+        small(learning_rate_init=1e-9).fit(X)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         warnings.filterwarnings("ignore", "Training ended")
@@ -1097,16 +1108,60 @@ def test_devices_of_torch_are_taken():
 def test_a_warm_start_is_of_one_class_not_of_one_name():
     other = type("Gaussian", (Gaussian,), {"__module__": "elsewhere"})
     density = small(Gaussian(), warm_start=True).fit(moons())
-    with pytest.raises(ValueError, match=r"Gaussian, and not of elsewhere.Gaussian"):
+    with pytest.raises(ValueError, match=r"Gaussian, and not a elsewhere.Gaussian"):
         density.set_params(flow=other()).fit(moons())
 
 
-def test_memory_that_runs_out_is_told_as_it_is():
-    class Large(Gaussian):
+def module_that_raises(error):
+    class Failing(Gaussian):
+        fails = False
+
         def log_prob(self, x):
-            if self.training:
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+            if self.training or self.fails:
+                raise error
             return super().log_prob(x)
 
-    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
-        small(Large()).fit(moons())
+    return Failing()
+
+
+SHORTAGES = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"),
+    MemoryError("Unable to allocate"),
+]
+
+
+@pytest.mark.parametrize("error", SHORTAGES, ids=lambda error: type(error).__name__)
+def test_memory_that_runs_out_is_told_as_it_is(error):
+    module, X = module_that_raises(error), moons()
+    with pytest.raises(type(error), match=str(error)):
+        small(module).fit(X)
+    density, module.fails = as_density(module), True
+    for score in (log_density, log_density_gradient):
+        with pytest.raises(type(error), match=str(error)):
+            score(density, X)
+
+
+def test_a_module_that_has_no_copy_is_refused():
+    module = Gaussian()
+    module.lock = threading.Lock()
+    with pytest.raises(TypeError, match=r"flow=Gaussian cannot be copied: .*lock"):
+        small(module).fit(moons())
+
+
+def test_sorted_samples_set_up_as_others_do():
+    X = moons(400)
+    X = X[np.argsort(X[:, 0])]
+    density = small(ActNorm(), early_stopping=False, noise=0.0).fit(X)
+    first = density.flow_.seen.numpy()
+    assert len(first) == 31  # a batch: 13 of nearly one size
+    assert np.abs(first.mean(axis=0)).max() < 0.6
+
+
+def test_warm_starts_have_noise_of_their_own(monkeypatch):
+    monkeypatch.setattr(Watching, "seen", {True: [], False: []})
+    X = moons(20)
+    density = small(Watching(), warm_start=True, max_iter=1, early_stopping=False)
+    for _ in range(3):
+        density.fit(X)
+    assert len(np.unique(Watching.seen[True], axis=0)) == 3 * 20

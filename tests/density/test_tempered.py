@@ -107,6 +107,15 @@ def test_the_temperature_of_a_normal_is_known(d, precision):
         assert (expected == bend) == (d >= 64)
 
 
+def test_copies_of_samples_do_not_change_it():
+    X = scattered(200, 8)
+    narrow = as_density(KernelDensity(bandwidth=0.3).fit(X))
+    once, often = (TemperedDensity(narrow).fit(Y) for Y in (X, np.repeat(X, 3, axis=0)))
+    # It is that of the middles between neighbours.
+    assert once.temperature_ > X.shape[1] / 2
+    assert often.temperature_ == once.temperature_
+
+
 def test_kernels_at_the_samples_give_the_same_metric_at_any_bandwidth():
     # All samples have the same density, and the way between them is all there is.
     X = scattered(100, 10)
