@@ -1,6 +1,6 @@
 """Clusterers beside each other on batteries of labelled data sets, and their time.
 
-    pip install "skgengeo[bench]"
+    pip install ".[bench]"
     python benchmarks/clustering.py FOLDER [--batteries fcps graves uci]
     python benchmarks/clustering.py --time
     python benchmarks/clustering.py --large

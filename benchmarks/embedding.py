@@ -1,6 +1,6 @@
 """Geodesic distances and embeddings beside Isomap, UMAP and PHATE.
 
-    pip install "skgengeo[bench]"
+    pip install ".[bench]"
     python benchmarks/embedding.py [distances] [embeddings] [data] [--quick]
 
 `distances` and `embeddings`: on swiss rolls of 1,500 samples with noise of three sizes

@@ -6,7 +6,7 @@ mixture fitted already and not, beside `fit` of Isomap. Every figure comes from
 processes of its own, which have run the same on a few points before: the median of
 their times, and their peak memory.
 
-    pip install "skgengeo[bench]"
+    pip install ".[bench]"
     python benchmarks/mds.py [--quick] [--large]
 
 With `--large`, 500 landmarks of 50,000 samples instead, or, with `--quick`, of 10,000.

@@ -8,7 +8,7 @@ approximate. Every figure comes from a process of its own, which has run the sam
 few points before, with one thread of BLAS. Memory is what the process takes at its
 peak, and how much that is beyond what it took before, with all libraries loaded.
 
-    pip install "skgengeo[bench]"
+    pip install ".[bench]"
     python benchmarks/neighbors.py [--quick]
 
 It fails where a figure is missed. With two threads 200,000 samples take at most 60
