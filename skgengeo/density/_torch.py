@@ -291,7 +291,7 @@ def _distribution(model):
     """What has log_prob, or the module itself, which takes points."""
     if hasattr(model, "log_prob"):
         return model
-    inner = _unwrapped(model)
+    inner = _inner_module(model)
     if hasattr(inner, "log_prob"):
         return inner
     if _wants_arguments(inner.forward):
@@ -306,7 +306,7 @@ def _distribution(model):
     return found
 
 
-def _unwrapped(module):
+def _inner_module(module):
     """The module within a compiled one or one for several devices, which hide it."""
     import torch
 

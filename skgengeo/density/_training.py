@@ -97,21 +97,16 @@ def train(flow, samples, validation, settings):
     """
     points = points_for(flow, samples)
     first = _first_score(flow, points, validation, settings)
-    losses, found, stopped = [], [], True
+    losses, found = [], []
     best = _Best(flow, settings.tol, first)
     passes = _passes(flow, points, validation, settings)
     try:
-        with closing(passes):
-            for loss, score in passes:
-                losses.append(loss)
-                found.append(score)
-                best.note(score)
-                if best.n_iter_no_change >= settings.n_iter_no_change:
-                    break
-            else:
-                stopped = False
+        stopped = _follow(passes, losses, found, best, settings.n_iter_no_change)
         best.restore()
-        _judge(flow, samples, validation, (first, best.score), stopped, settings)
+        held, score = validation, best.score
+        if validation is None:
+            held, score = samples, _checked(_score(flow, samples, settings), settings)
+        _judge(score, first, held, stopped, settings)
     except KeyboardInterrupt:
         if not losses:
             raise
@@ -120,6 +115,18 @@ def train(flow, samples, validation, settings):
     _check_weights(flow, settings)
     flow.eval().zero_grad(set_to_none=True)
     return Course(losses, [] if validation is None else found, best.score)
+
+
+def _follow(passes, losses, found, best, patience):
+    """Note each pass; whether so many in a row brought nothing, and ended them."""
+    with closing(passes):
+        for loss, score in passes:
+            losses.append(loss)
+            found.append(score)
+            best.note(score)
+            if best.n_iter_no_change >= patience:
+                return True
+    return False
 
 
 def _first_score(flow, points, validation, settings):
@@ -160,14 +167,13 @@ def _normal_score(points, noise):
     return -float(terms.sum()) / 2
 
 
-def _judge(flow, samples, validation, first_and_best, stopped, settings):
-    """Warn where a training went wrong, brought nothing, or was not at its end."""
-    rate, noise = settings.learning_rate_init, settings.noise
-    first, score = first_and_best
-    held = validation
-    if validation is None:
-        held, score = samples, _checked(_score(flow, samples, settings), settings)
-    normal = _normal_score(held, noise)
+def _judge(score, first, held, stopped, settings):
+    """Warn where a training went wrong, brought nothing, or was not at its end.
+
+    `score` is that of the points held out, or of all, and `first` was it before; None
+    where none are held out.
+    """
+    rate, normal = settings.learning_rate_init, _normal_score(held, settings.noise)
     if score < normal - POOR:
         warn(
             f"The trained flow scores {score:.4g} on standardised features, less than "
